@@ -11,6 +11,8 @@ UNION ALL SELECT 'box', count(*) FROM box
 UNION ALL SELECT 'document', count(*) FROM document
 UNION ALL SELECT 'event_refusal', count(*) FROM event_refusal
 UNION ALL SELECT 'item', count(*) FROM item
+UNION ALL SELECT 'item_field', count(*) FROM item_field
+UNION ALL SELECT 'item_field_value', count(*) FROM item_field_value
 UNION ALL SELECT 'item_merge', count(*) FROM item_merge
 UNION ALL SELECT 'item_tag', count(*) FROM item_tag
 UNION ALL SELECT 'item_type', count(*) FROM item_type

@@ -136,7 +136,8 @@ SELECT location.box_no, location.loc_no, location.id AS location_id, location.na
 -- list_stock_at --
 -- The stock at the locations :ids.
 SELECT sku.id AS sku_id, sku.location_id, sku.item_id, item.code, item.name,
-       CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.expiry_date
+       CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.expiry_date, sku.lot, sku.serial,
+       sku.opened_on
   FROM sku
   JOIN item ON item.id = sku.item_id
  WHERE sku.location_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))

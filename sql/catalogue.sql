@@ -3,9 +3,11 @@
 -- add_item --
 -- Adds an item; no row if the code is taken.
 INSERT INTO item (code, name, description, default_storage_type, min_quantity_milli, reorder_quantity_milli,
-                  oversell_policy, needs_review, manufacturer_code, type_id, seller, seller_link, created_at, updated_at)
+                  shelf_life_days, opened_days, oversell_policy, needs_review, manufacturer_code, type_id, seller,
+                  seller_link, created_at, updated_at)
 VALUES (:code, :name, :description, :default_storage_type, :min_quantity_milli, :reorder_quantity_milli,
-        :oversell_policy, :needs_review, :manufacturer_code, :type_id, :seller, :seller_link, :created_at, :created_at)
+        :shelf_life_days, :opened_days, :oversell_policy, :needs_review, :manufacturer_code, :type_id, :seller,
+        :seller_link, :created_at, :created_at)
 ON CONFLICT (code) DO NOTHING
 RETURNING id;
 
@@ -14,7 +16,7 @@ RETURNING id;
 UPDATE item
    SET name = :name, description = :description, default_storage_type = :default_storage_type,
        min_quantity_milli = :min_quantity_milli, reorder_quantity_milli = :reorder_quantity_milli,
-       oversell_policy = :oversell_policy,
+       shelf_life_days = :shelf_life_days, opened_days = :opened_days, oversell_policy = :oversell_policy,
        needs_review = :needs_review, manufacturer_code = :manufacturer_code, type_id = :type_id, seller = :seller,
        seller_link = :seller_link, is_active = :is_active, version = version + 1, updated_at = :updated_at
  WHERE id = :id;
@@ -67,27 +69,30 @@ DELETE FROM item
 -- get_item --
 -- One item as answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, reorder_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code,
-       type_id, type_name, tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
-       created_at, updated_at
+       upc_data_json, min_quantity, reorder_quantity, shelf_life_days, opened_days, oversell_policy, needs_review,
+       barcodes_json, manufacturer_code, type_id, type_name, tags_json,
+       (SELECT own.fields_json FROM fields_of_item AS own WHERE own.item_id = item_detail.id) AS fields_json,
+       seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
   FROM item_detail
  WHERE id = :id;
 
 -- find_item_by_code --
 -- One item by its four-letter code; the code of a merged item finds the merge target.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, reorder_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code,
-       type_id, type_name, tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
-       created_at, updated_at
+       upc_data_json, min_quantity, reorder_quantity, shelf_life_days, opened_days, oversell_policy, needs_review,
+       barcodes_json, manufacturer_code, type_id, type_name, tags_json,
+       (SELECT own.fields_json FROM fields_of_item AS own WHERE own.item_id = item_detail.id) AS fields_json,
+       seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
   FROM item_detail
  WHERE id = (SELECT coalesce(item.merged_into_id, item.id) FROM item WHERE item.code = :code);
 
 -- find_item_by_barcode --
 -- One item by any of its barcodes: by its exact text :code, or else by the key :code_key.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, reorder_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code,
-       type_id, type_name, tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
-       created_at, updated_at
+       upc_data_json, min_quantity, reorder_quantity, shelf_life_days, opened_days, oversell_policy, needs_review,
+       barcodes_json, manufacturer_code, type_id, type_name, tags_json,
+       (SELECT own.fields_json FROM fields_of_item AS own WHERE own.item_id = item_detail.id) AS fields_json,
+       seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
   FROM item_detail
  WHERE id = (SELECT barcode.item_id FROM barcode
               WHERE barcode.code_key IN (:code, :code_key)
@@ -96,8 +101,10 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- list_items_by_id --
 -- The items :ids, without their barcodes and tags.
 SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
-       min_quantity, reorder_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller,
-       seller_link, image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
+       min_quantity, reorder_quantity, shelf_life_days, opened_days, oversell_policy, needs_review, manufacturer_code,
+       type_id, type_name, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
+       created_at, updated_at,
+       (SELECT own.fields_json FROM fields_of_item AS own WHERE own.item_id = item_detail.id) AS fields_json
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
@@ -119,6 +126,7 @@ SELECT item.id, item.version
    AND (CAST(:within AS BIGINT) IS NULL
         OR item.id IN (SELECT sku.item_id FROM sku
                         WHERE sku.location_id IN (locations_within(:within)) AND sku.quantity_milli <> 0))
+   AND (CAST(:field_ranges AS TEXT) IS NULL OR item.id IN (items_with_fields(:field_ranges, :field_count)))
  ORDER BY /* sort: id = item.id; name = lower(item.name); code = item.code;
              default_storage_type = item.default_storage_type; seller = nullif(lower(item.seller), '') NULLS LAST;
              min_quantity = item.min_quantity_milli NULLS LAST;
@@ -150,6 +158,7 @@ SELECT item.id, item.version
    AND (CAST(:within AS BIGINT) IS NULL
         OR item.id IN (SELECT sku.item_id FROM sku
                         WHERE sku.location_id IN (locations_within(:within)) AND sku.quantity_milli <> 0))
+   AND (CAST(:field_ranges AS TEXT) IS NULL OR item.id IN (items_with_fields(:field_ranges, :field_count)))
    AND (CAST(:fragment AS TEXT) IS NULL
         OR item.id IN (items_indexed_with(:fragment)
                         UNION ALL SELECT item_id FROM search_pending
@@ -181,6 +190,7 @@ SELECT item.id, item.version
    AND (CAST(:within AS BIGINT) IS NULL
         OR item.id IN (SELECT sku.item_id FROM sku
                         WHERE sku.location_id IN (locations_within(:within)) AND sku.quantity_milli <> 0))
+   AND (CAST(:field_ranges AS TEXT) IS NULL OR item.id IN (items_with_fields(:field_ranges, :field_count)))
    AND (CAST(:pattern AS TEXT) IS NULL
         OR contains(item.name, :pattern) OR contains(item.description, :pattern)
         OR contains(item.code, :pattern)

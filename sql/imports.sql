@@ -58,6 +58,12 @@ SELECT count(*) AS events
   FROM stock_event
  WHERE batch_id = :import_id AND kind <> 'undo';
 
+-- find_imported_project --
+-- The project that an import filled.
+SELECT subject_id
+  FROM audit_entry
+ WHERE request_id = :import_id AND action = 'imported' AND subject = 'project';
+
 -- list_import_entries --
 -- What an import created and changed, newest first, with ids below :before.
 SELECT id, action, subject, subject_id, details AS details_json

@@ -11,7 +11,8 @@ SELECT coalesce(max(id), 0)
 SELECT event_detail.id, event_id, type, event_detail.item_id, event_detail.location_id, sku_id, delta, quantity_after,
        occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note,
        item.code AS item_code, item.name AS item_name, location.name AS location_name, location.path AS location_path,
-       sku.unit, username
+       sku.unit, username, sku.expiry_date, sku.lot, sku.serial,
+       sku.opened_on
   FROM event_detail
   JOIN item ON item.id = event_detail.item_id
   JOIN location ON location.id = event_detail.location_id

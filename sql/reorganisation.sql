@@ -22,7 +22,7 @@ SELECT item_tag.item_id, tag.name
 
 -- list_lots --
 -- All SKUs, including empty ones: they have the unit of a lot at a location.
-SELECT item_id, location_id, expiry_date, quantity_milli, unit
+SELECT item_id, location_id, expiry_date, lot, serial, opened_on, quantity_milli, unit
   FROM sku;
 
 -- list_items_at --
@@ -124,8 +124,10 @@ DELETE FROM reorg_plan
 
 -- add_move --
 -- Adds a lot that a plan moves.
-INSERT INTO reorg_move (plan_id, step, item_id, from_location_id, to_location_id, expiry_date, quantity_milli, unit, reason)
-VALUES (:plan_id, :step, :item_id, :from_location_id, :to_location_id, :expiry_date, :quantity_milli, :unit, :reason);
+INSERT INTO reorg_move (plan_id, step, item_id, from_location_id, to_location_id, expiry_date, lot, serial,
+                        opened_on, quantity_milli, unit, reason)
+VALUES (:plan_id, :step, :item_id, :from_location_id, :to_location_id, :expiry_date, :lot, :serial,
+        :opened_on, :quantity_milli, :unit, :reason);
 
 -- note_moved --
 -- Stores the moved quantity of a lot.
@@ -140,7 +142,7 @@ SELECT move.id, move.step, move.item_id, item.code, item.name,
        here.loc_no AS from_loc_no,
        move.to_location_id, there.name AS to_name, there.path AS to_path, there.box_no AS to_box_no,
        there.loc_no AS to_loc_no,
-       move.expiry_date, move.quantity_milli, move.unit, move.reason, move.moved_milli
+       move.expiry_date, move.lot, move.serial, move.opened_on, move.quantity_milli, move.unit, move.reason, move.moved_milli
   FROM reorg_move AS move
   JOIN item ON item.id = move.item_id
   JOIN location AS here ON here.id = move.from_location_id

@@ -71,7 +71,8 @@ SELECT id, item_id
 -- list_search_sources --
 -- The text fields of the items :ids.
 SELECT id AS item_id, is_active, code, name, description, manufacturer_code, type_name AS type, tags_json, seller,
-       barcodes_json
+       barcodes_json,
+       (SELECT own.texts_json FROM fields_of_item AS own WHERE own.item_id = item_detail.id) AS fields_json
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 

@@ -71,7 +71,7 @@ SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, eve
 -- lock_items --
 -- The columns of the items :ids that the rules need. SQLite's one writer needs no lock.
 SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, item.merged_into_id,
-       item.min_quantity_milli, item.default_storage_type, item.needs_review
+       item.min_quantity_milli, item.default_storage_type, item.needs_review, item.shelf_life_days, item.opened_days
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
@@ -97,8 +97,8 @@ SELECT onward.item_id, onward.into_id, onward.batch_id, giving.sku_id, taking.sk
 
 -- list_skus_of_items --
 -- Every SKU of the items :ids, hidden ones included.
-SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.quantity_milli, sku.unit, sku.notes, sku.is_active,
-       sku.version, sku.created_at, sku.updated_at
+SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.lot, sku.serial, sku.opened_on, sku.quantity_milli,
+       sku.unit, sku.notes, sku.is_active, sku.version, sku.created_at, sku.updated_at
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN sku ON sku.item_id = CAST(wanted.value AS BIGINT);
 
@@ -123,7 +123,7 @@ SELECT stock_event.id, stock_event.event_id, stock_event.fingerprint
 -- list_transfers_by_id --
 -- The events :ids as answered, each with the other rows of the transfer that has its id.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
     OR transfer_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -132,16 +132,16 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
 -- find_event_by_event_id --
 -- The event with the client's own id: the first row of what it booked.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE event_id = :event_id;
 
 -- add_sku --
 -- A new SKU.
-INSERT INTO sku (item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version,
-                 created_at, updated_at)
-VALUES (:item_id, :location_id, :expiry_date, :quantity_milli, :unit, :notes, :is_active, :version,
-        :created_at, :created_at)
+INSERT INTO sku (item_id, location_id, expiry_date, lot, serial, opened_on, quantity_milli, unit, notes, is_active,
+                 version, created_at, updated_at)
+VALUES (:item_id, :location_id, :expiry_date, :lot, :serial, :opened_on, :quantity_milli, :unit, :notes, :is_active,
+        :version, :created_at, :created_at)
 RETURNING id;
 
 -- change_skus --
@@ -167,18 +167,20 @@ ON CONFLICT (event_id) DO NOTHING;
 
 -- get_sku --
 -- One SKU; of hidden ones only with :with_hidden.
-SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
-       item_id, location_id, created_at, updated_at, version
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, opened_on,
+       notes, is_active, item_id, location_id, created_at, updated_at, version
   FROM sku
  WHERE id = :id AND (is_active OR CAST(:with_hidden AS BOOLEAN));
 
 -- list_sku_ids --
 -- The ids of SKUs above :after in the order they were created; all other filters optional. :expires_by finds SKUs with
--- stock that expires by then. The ids of a page come first, so that the details of skipped SKUs are not read.
+-- stock that expires by then; empty ones that changed last before :emptied_before are left out. The ids of a page come
+-- first, so that the details of skipped SKUs are not read.
 SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
  ORDER BY /* sort: id = sku.id; quantity = sku.quantity_milli; unit = sku.unit;
              expiry_date = sku.expiry_date NULLS LAST;
@@ -194,6 +196,7 @@ SELECT sku.id
  WHERE sku.item_id = item.id
    AND sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
  ORDER BY /* sort: id = sku.id; quantity = sku.quantity_milli; unit = sku.unit;
              expiry_date = sku.expiry_date NULLS LAST; name = lower(item.name); item_id = sku.item_id;
@@ -207,7 +210,46 @@ SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND sku.item_id = :item_id
+   AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
+   AND (NOT :low_stock
+        OR (SELECT item.min_quantity_milli >= item_amount.total_milli
+              FROM item JOIN item_amount ON item_amount.item_id = item.id
+             WHERE item.id = sku.item_id))
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+ ORDER BY /* sort: like list_sku_ids */ sku.id
+ LIMIT :limit OFFSET :skip;
+
+-- list_sku_ids_of_lot --
+-- The same for one lot.
+SELECT sku.id
+  FROM sku
+ WHERE sku.is_active
+   AND sku.id > :after
+   AND sku.lot = :lot AND sku.lot <> ''
+   AND (CAST(:serial AS TEXT) IS NULL OR sku.serial = :serial)
+   AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
+   AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
+   AND (NOT :low_stock
+        OR (SELECT item.min_quantity_milli >= item_amount.total_milli
+              FROM item JOIN item_amount ON item_amount.item_id = item.id
+             WHERE item.id = sku.item_id))
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+ ORDER BY /* sort: like list_sku_ids */ sku.id
+ LIMIT :limit OFFSET :skip;
+
+-- list_sku_ids_of_serial --
+-- The same for one serial number.
+SELECT sku.id
+  FROM sku
+ WHERE sku.is_active
+   AND sku.id > :after
+   AND (CAST(:lot AS TEXT) IS NULL OR sku.lot = :lot)
+   AND sku.serial = :serial AND sku.serial <> ''
+   AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
    AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
    AND (NOT :low_stock
@@ -224,6 +266,7 @@ SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND sku.location_id = :location_id
    AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
@@ -236,6 +279,7 @@ SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND sku.location_id IN (locations_within(:within))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
  ORDER BY /* sort: like list_sku_ids */ sku.id
@@ -256,14 +300,18 @@ SELECT sku.id
 
 -- list_sku_ids_containing --
 -- The same for SKUs with the LIKE pattern :pattern, in lower case, in the item's name, code or barcodes, the location's
--- name or the notes. With :fragment, a part of the pattern, no item is read whose indexed text does not contain it.
+-- name, the notes, the lot or the serial number. With :fragment, a part of the pattern, no item is read whose indexed
+-- text does not contain it.
 SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
    AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
+   AND (CAST(:lot AS TEXT) IS NULL OR sku.lot = :lot)
+   AND (CAST(:serial AS TEXT) IS NULL OR sku.serial = :serial)
    AND (NOT :low_stock OR sku.item_id IN (SELECT low_item.item_id FROM low_item))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
    AND (((CAST(:fragment AS TEXT) IS NULL
@@ -276,15 +324,17 @@ SELECT sku.id
                 FROM item WHERE item.id = sku.item_id))
         OR sku.location_id IN (SELECT location.id FROM location
                                 WHERE contains(location.name, :pattern) OR contains(location.path, :pattern))
-        OR (sku.notes <> '' AND contains(sku.notes, :pattern)))
+        OR (sku.notes <> '' AND contains(sku.notes, :pattern))
+        OR (sku.lot <> '' AND contains(sku.lot, :pattern))
+        OR (sku.serial <> '' AND contains(sku.serial, :pattern)))
  ORDER BY /* sort: like list_sku_ids */ sku.id
  LIMIT :limit OFFSET :skip;
 
 -- list_stock_of_items --
 -- The SKUs of the items :ids with their locations: each item's in the order of names, an earlier expiry date first.
 SELECT sku.id AS sku_id, sku.item_id, sku.location_id, location.path AS location_path, location.storage_type,
-       location.box_no, location.loc_no, sku.expiry_date,
-       CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.notes
+       location.box_no, location.loc_no, sku.expiry_date, sku.lot, sku.serial, sku.opened_on,
+       CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.notes, sku.updated_at
   FROM sku
   JOIN location ON location.id = sku.location_id
  WHERE sku.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -312,21 +362,23 @@ SELECT count(*)
    AND (CAST(:pattern AS TEXT) IS NULL OR contains(item.name, :pattern) OR contains(item.code, :pattern));
 
 -- list_sku_ids_by_name --
--- The ids of these SKUs in the order of the items' names, an earlier expiry date first.
+-- The ids of these SKUs in the order of the items' names, an earlier expiry date first; of those without a quantity
+-- only the ones that changed since :emptied_before.
 SELECT sku.id
   FROM sku
   JOIN item ON item.id = sku.item_id
  WHERE sku.location_id = :location_id
    AND sku.is_active
    AND (sku.quantity_milli <> 0) = :holds_stock
+   AND (:holds_stock OR sku.updated_at >= :emptied_before)
    AND (CAST(:pattern AS TEXT) IS NULL OR contains(item.name, :pattern) OR contains(item.code, :pattern))
  ORDER BY lower(item.name), item.id, sku.expiry_date NULLS LAST, sku.id
  LIMIT :limit OFFSET :skip;
 
 -- list_skus_by_id --
 -- The SKUs :ids in the order they were created.
-SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
-       item_id, location_id, created_at, updated_at, version
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, opened_on,
+       notes, is_active, item_id, location_id, created_at, updated_at, version
   FROM sku
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id;
@@ -335,11 +387,13 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
 -- The stock at the moment :as_of: the sums of the events that had occurred by then. The ids of the page come first.
 SELECT id, CAST((SELECT sum(CAST(event.delta_milli AS DOUBLE PRECISION)) FROM stock_event AS event
                   WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.occurred_at <= :as_of)
-                AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
-       item_id, location_id, created_at, updated_at, version
+                AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, opened_on,
+       notes, is_active, item_id, location_id, created_at, updated_at, version
   FROM sku
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE (CAST(:item_id AS BIGINT) IS NULL OR page.item_id = :item_id)
+                 AND (CAST(:lot AS TEXT) IS NULL OR page.lot = :lot)
+                 AND (CAST(:serial AS TEXT) IS NULL OR page.serial = :serial)
                  AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
                  AND (CAST(:within AS BIGINT) IS NULL OR page.location_id IN (locations_within(:within)))
                  AND page.id > :after
@@ -352,8 +406,8 @@ SELECT id, CAST((SELECT sum(CAST(event.delta_milli AS DOUBLE PRECISION)) FROM st
 
 -- list_skus_as_of_far --
 -- The same far into the whole list: one pass over the ledger instead of a sum for each skipped SKU.
-SELECT sku.id, past.milli / 1000 AS quantity, sku.unit, sku.expiry_date, sku.notes, sku.is_active, sku.item_id,
-       sku.location_id, sku.created_at, sku.updated_at, sku.version
+SELECT sku.id, past.milli / 1000 AS quantity, sku.unit, sku.expiry_date, sku.lot, sku.serial, sku.opened_on,
+       sku.notes, sku.is_active, sku.item_id, sku.location_id, sku.created_at, sku.updated_at, sku.version
   FROM (SELECT sku_id, sum(CAST(delta_milli AS DOUBLE PRECISION)) AS milli
           FROM stock_event
          WHERE occurred_at <= :as_of AND sku_id > :after
@@ -368,7 +422,8 @@ SELECT sku.id, past.milli / 1000 AS quantity, sku.unit, sku.expiry_date, sku.not
 -- Changes a SKU except for its quantity. Without :unit_changed_at the time of the last change of its unit stays; with
 -- it, the stored time is not before any recorded event, even if a clock was ahead.
 UPDATE sku
-   SET unit = :unit, notes = :notes, expiry_date = :expiry_date, version = :version, updated_at = :updated_at,
+   SET unit = :unit, notes = :notes, expiry_date = :expiry_date, lot = :lot, serial = :serial, version = :version,
+       updated_at = :updated_at,
        unit_changed_at = coalesce(
            (SELECT max(event.recorded_at) FROM stock_event AS event
              WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.recorded_at > :unit_changed_at),
@@ -378,7 +433,7 @@ UPDATE sku
 -- list_batch --
 -- The events of one request or transfer.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE batch_id = :batch_id AND type <> 'undo'
  ORDER BY id;
@@ -389,7 +444,7 @@ WITH batch (id) AS MATERIALIZED (
     SELECT id FROM stock_event WHERE batch_id = :batch_id AND kind <> 'undo'
 )
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE id IN (SELECT batch.id FROM batch ORDER BY batch.id LIMIT :limit)
  ORDER BY id;
@@ -428,6 +483,40 @@ SELECT id
    AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
    AND NOT (occurred_at < :since OR occurred_at >= :until)
  ORDER BY id DESC
+ LIMIT :limit;
+
+-- list_event_ids_of_lot --
+-- The same for one lot: the events of its SKUs are among those of their items, which have an index.
+SELECT event.id
+  FROM sku CROSS JOIN stock_event AS event
+ WHERE sku.lot = :lot AND sku.lot <> ''
+   AND event.item_id = sku.item_id AND event.sku_id = sku.id
+   AND (CAST(:serial AS TEXT) IS NULL OR sku.serial = :serial)
+   AND event.id < :before
+   AND (CAST(:location_id AS BIGINT) IS NULL OR event.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR event.location_id IN (locations_within(:within)))
+   AND (CAST(:user_id AS BIGINT) IS NULL OR event.user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR event.scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR event.kind = :type)
+   AND NOT (event.occurred_at < :since OR event.occurred_at >= :until)
+ ORDER BY event.id DESC
+ LIMIT :limit;
+
+-- list_event_ids_of_serial --
+-- The same for one serial number.
+SELECT event.id
+  FROM sku CROSS JOIN stock_event AS event
+ WHERE sku.serial = :serial AND sku.serial <> ''
+   AND event.item_id = sku.item_id AND event.sku_id = sku.id
+   AND (CAST(:lot AS TEXT) IS NULL OR sku.lot = :lot)
+   AND event.id < :before
+   AND (CAST(:location_id AS BIGINT) IS NULL OR event.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR event.location_id IN (locations_within(:within)))
+   AND (CAST(:user_id AS BIGINT) IS NULL OR event.user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR event.scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR event.kind = :type)
+   AND NOT (event.occurred_at < :since OR event.occurred_at >= :until)
+ ORDER BY event.id DESC
  LIMIT :limit;
 
 -- list_event_ids_within --
@@ -540,7 +629,7 @@ SELECT day.since, chosen.kind, count(DISTINCT chosen.id) AS number
 -- list_events_by_id --
 -- The events :ids, newest first.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id DESC;
@@ -548,7 +637,7 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
 -- list_events_of_item --
 -- The ledger of one item in the same way, by the index of its events, and only ids above :after.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE item_id = :item_id
    AND id < :before
@@ -558,6 +647,8 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR type = :type)
+   AND (CAST(:lot AS TEXT) IS NULL OR lot = :lot)
+   AND (CAST(:serial AS TEXT) IS NULL OR serial = :serial)
    AND NOT (occurred_at < :since OR occurred_at >= :until)
  ORDER BY id DESC
  LIMIT :limit;

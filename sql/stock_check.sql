@@ -86,6 +86,16 @@ SELECT made.source_id, made.target_id
  ORDER BY made.source_id
  LIMIT :limit;
 
+-- list_serial_faults --
+-- Serial numbers of an item that are in stock at several places; that each is one piece is a check of the table.
+SELECT item_id, serial, count(*) AS places
+  FROM sku
+ WHERE serial <> '' AND quantity_milli <> 0
+ GROUP BY item_id, serial
+HAVING count(*) > 1
+ ORDER BY item_id, serial
+ LIMIT :limit;
+
 -- list_location_faults --
 -- Locations that are in themselves, in a hidden one, or whose path is not that of the names above them; boxes without
 -- a location.

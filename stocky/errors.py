@@ -32,6 +32,7 @@ _SAME_PLACE = (
 CONFLICTS = {
     "item__code": "An item with this code exists already",
     "item_type__name_key": "An item type with this name exists already",
+    "item_field__type_id__name_key": "The type has a field with this name already",
     "tag__name_key": (
         "A tag with this name exists already; to combine two tags, add the other tag to the items of the one"
         " (GET /items?tag=), then delete the one"
@@ -43,8 +44,8 @@ CONFLICTS = {
     "location__parent_id__name_key": _SAME_PLACE,
     "location__box_no": "This box has a location already",
     "location__box_no__loc_no": "This location in the box exists already",
-    "sku__item_id__location_id": "This item has a SKU at this location already",
-    "sku__item_id__location_id__expiry_date": "This lot of the item has a SKU at this location already",
+    "sku__item_id__location_id__lot__serial": "This item has a SKU at this location already",
+    "sku__item_id__location_id__expiry_date__lot__serial": "This lot of the item has a SKU at this location already",
     "user_account__username": "A user with this username exists already",
     "user_account__email": "A user with this email exists already",
     "shopping_list_entry__list_id__item_id": "This item is on the list already; change its quantity instead",

@@ -13,6 +13,9 @@ T = TypeVar("T")
 # The largest integer that every JSON reader keeps exactly.
 MAX_ID = 2**53 - 1
 
+# What filters by a custom field begin with, and the columns of such fields in CSV; the name of the field follows.
+FIELD_PREFIX = "field."
+
 # A visible character: no blank, control or formatting character, and none that renders as nothing.
 VISIBLE = (
     r"[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
@@ -22,6 +25,10 @@ VISIBLE = (
 TRIMMED = rf"^(?=.*{VISIBLE})\S(.*\S)?$(?!\n)"
 # A unit: one line with at least one visible character.
 UNIT = rf"^(?=.*{VISIBLE})[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
+# The same, or nothing.
+UNIT_OR_NONE = rf"^$(?!\n)|{UNIT}"
+# The same, or empty.
+LINE = rf"^ *$(?!\n)|{UNIT}"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID, examples=[1])]
 

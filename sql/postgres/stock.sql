@@ -9,7 +9,7 @@ SELECT nextval(pg_get_serial_sequence('stock_event', 'id')) AS id
 -- lock_items --
 -- The columns of the items :ids that the rules need, each locked until the transaction ends, in the order of their ids.
 SELECT id, name, oversell_policy, is_active, version, merged_into_id, min_quantity_milli, default_storage_type,
-       needs_review
+       needs_review, shelf_life_days, opened_days
   FROM item
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id
@@ -48,7 +48,8 @@ SELECT upper(manufacturer_code COLLATE "C") AS part, id,
 
 -- list_skus_of_items --
 -- Every SKU of the items :ids, hidden ones included.
-SELECT id, item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version, created_at, updated_at
+SELECT id, item_id, location_id, expiry_date, lot, serial, opened_on, quantity_milli, unit, notes, is_active, version,
+       created_at, updated_at
   FROM sku
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 

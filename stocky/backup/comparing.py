@@ -31,6 +31,7 @@ _TOUCHED = {"updated_at", "version"}
 
 _ITEM = "(SELECT item.name FROM item WHERE item.id = this.item_id)"
 _TAG = "(SELECT tag.name FROM tag WHERE tag.id = this.tag_id)"
+_FIELD = "(SELECT item_field.name FROM item_field WHERE item_field.id = this.field_id)"
 _LOCATION = "(SELECT location.path FROM location WHERE location.id = this.location_id)"
 # The name of a row, in SQL of both dialects; other tables use the key. Never URLs or values of settings.
 NAMES = {
@@ -41,6 +42,8 @@ NAMES = {
     "box": "(SELECT location.path FROM location WHERE location.box_no = this.box_no AND location.loc_no IS NULL)",
     "document": f"this.name || ' of ' || {_ITEM}",
     "item": "this.name",
+    "item_field": "this.name",
+    "item_field_value": f"{_ITEM} || ': ' || {_FIELD}",
     "item_merge": "(SELECT item.name FROM item WHERE item.id = this.source_id)",
     "item_tag": f"{_ITEM} || ': ' || {_TAG}",
     "item_type": "this.name",
@@ -53,7 +56,7 @@ NAMES = {
     "shopping_list": "this.name",
     "shopping_list_entry": f"coalesce({_ITEM}, this.text)",
     "shopping_list_log": "this.action_type",
-    "sku": f"{_ITEM} || ', ' || {_LOCATION}",
+    "sku": f"{_ITEM} || ', ' || {_LOCATION} || CASE WHEN this.lot = '' THEN '' ELSE ', ' || this.lot END",
     "stock_event": f"this.kind || ' ' || {_ITEM}",
     "tag": "this.name",
     "user_account": "this.username",

@@ -60,17 +60,20 @@ class Bag(Struct, frozen=True, gc=False):
 class ScannedCode(Struct, frozen=True, gc=False):
     """A barcode: the scanned `text`, the `key` it is found by, and the `code` to store.
 
-    The other fields are the contents of a GS1 code or of a bag: `expiry` is its lot of stock, `note` what else it says
-    as text, `milligrams` its net weight and `count` its pieces. A weight that `is_rounded` is from a label in pounds or
-    ounces, and its note states them. `problem` is the reason why the code cannot be used; `warning` is what its scanner
-    lacks. `others` are further keys, of a bag. A variable-measure barcode has the key of its item number, and its own
-    as `piece_key`; `price` is its measure where that is one, and the note states it, too.
+    The other fields are the contents of a GS1 code or of a bag: `expiry`, `lot` and `serial` name its stock, `note` is
+    what else it says as text, and lot and serial number again, `milligrams` its net weight and `count` its pieces. A
+    weight that `is_rounded` is from a label in pounds or ounces, and its note states them. `problem` is the reason why
+    the code cannot be used; `warning` is what its scanner lacks. `others` are further keys, of a bag. A
+    variable-measure barcode has the key of its item number, and its own as `piece_key`; `price` is its measure where
+    that is one, and the note states it, too.
     """
 
     text: str
     key: str
     code: str
     expiry: date | None = None
+    lot: str | None = None
+    serial: str | None = None
     note: str | None = None
     milligrams: int | None = None
     is_rounded: bool = False

@@ -56,6 +56,7 @@ _IN_PARENTHESES = re.compile(r"\((\d{2,4})\)")
 _USED = re.compile(r"01|02|10|15|17|21|30|37|7003|3[12]0\d|357\d")
 _EXPIRY = ("17", "7003", "15")
 _COUNTS = ("30", "37")
+_NAMES = {"10": "lot", "21": "serial"}
 _POUNDS = {"320": "lb", "357": "oz"}
 _MILLIGRAMS = {"310": Decimal(10**6), "320": Decimal("453592.37"), "357": Decimal("28349.523125")}
 # Dates are checked here: a date of zeros means no date.
@@ -125,7 +126,9 @@ def _read_unmarked(text: str, parts: list[str]) -> ScannedCode:
         return code
     rest = f"unread {' '.join(unread)}" if unread else None
     note = ", ".join(filter(None, (code.note, rest))) or None
-    return msgspec.structs.replace(code, note=note, warning=NO_FNC1)
+    # Only the note has a lot that may contain the next element.
+    uncertain = {name: None for ai, name in _NAMES.items() if read[-1].ai == ai and not is_certain}
+    return msgspec.structs.replace(code, note=note, warning=NO_FNC1, **uncertain)
 
 
 def _is_invalid(element: _Element) -> bool:
@@ -175,7 +178,7 @@ def _scanned_code(text: str, gtin: _Element, elements: list[_Element]) -> Scanne
             if expiry is None:
                 return rejected(text, f"({ai}) {values[ai].value} is not a date; book it by the number alone")
             break
-    notes = [f"{name} {values[ai].value}" for ai, name in (("10", "lot"), ("21", "serial")) if ai in values]
+    notes = [f"{name} {values[ai].value}" for ai, name in _NAMES.items() if ai in values]
     counts = [(ai, int(values[ai].value or 0)) for ai in _COUNTS if ai in values]
     weights = _weights(elements)
     for amounts, name in ((counts, "count"), (weights, "weight")):
@@ -196,11 +199,17 @@ def _scanned_code(text: str, gtin: _Element, elements: list[_Element]) -> Scanne
         gtin.value,
         printed(gtin.value),
         expiry=expiry,
+        lot=_text(values, "10"),
+        serial=_text(values, "21"),
         note=", ".join(notes) or None,
         milligrams=next((weight for _, weight in weights if weight), None),
         is_rounded=pounds is not None,
         count=next((count for _, count in counts if count), None),
     )
+
+
+def _text(values: dict[str, _Element], ai: str) -> str | None:
+    return (values[ai].value.strip() or None) if ai in values else None
 
 
 def _check_digit(gtin: _Element) -> str:

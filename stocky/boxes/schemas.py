@@ -66,6 +66,9 @@ class PlacedStock(Struct, kw_only=True, gc=False):
     quantity: float
     unit: str
     expiry_date: date | None
+    lot: str
+    serial: str
+    opened_on: date | None
 
 
 class BoxPlace(Struct, kw_only=True):

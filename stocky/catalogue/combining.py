@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stocky.auth.schemas import Principal
+from stocky.catalogue.field_repository import combine_fields
 from stocky.catalogue.part_repository import get_item_type, get_tag, remove_item_type, remove_tag
 from stocky.catalogue.repository import ItemFilter, change_item, list_items, lock_items
 from stocky.catalogue.schemas import Item, ItemChange
@@ -25,11 +26,16 @@ async def combine_tags(tx: Connection, tag_id: int, into_id: int, by: Principal)
 
 
 async def combine_types(tx: Connection, type_id: int, into_id: int, by: Principal) -> None:
-    """Raises NotFound, Invalid for a type and itself, Conflict for too many items."""
+    """Their fields become those of the other type, too.
+
+    Raises NotFound, Invalid for a type and itself, Conflict for too many items, or for fields that cannot be one.
+    """
     await get_item_type(tx, type_id)
-    await get_item_type(tx, into_id)
+    into = await get_item_type(tx, into_id)
     _check_different(type_id, into_id)
-    for item in await _items(tx, None, type_id):
+    items = await _items(tx, None, type_id)
+    await combine_fields(tx, type_id, into, by)
+    for item in items:
         await change_item(tx, item.id, ItemChange(type_id=into_id), by)
     await remove_item_type(tx, type_id, by)
 

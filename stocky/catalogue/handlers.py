@@ -11,7 +11,8 @@ from litestar.params import Parameter
 from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import LONGEST, LONGEST_TEXT
-from stocky.catalogue import location_repository, part_repository, repository
+from stocky.catalogue import field_repository, location_repository, part_repository, repository
+from stocky.catalogue.fields import ItemField, ItemFieldChange, NewItemField
 from stocky.catalogue.item_pages import ItemPages
 from stocky.catalogue.qr import CommandForm, qr_response, set_location_command
 from stocky.catalogue.repository import like_pattern
@@ -34,7 +35,17 @@ from stocky.catalogue.schemas import (
 )
 from stocky.db import Connection, Lane
 from stocky.http.openapi import produces
-from stocky.http.parameters import After, IfMatch, Paging, PathId, Search, SearchText, Within, versions_of
+from stocky.http.parameters import (
+    After,
+    IfMatch,
+    Paging,
+    PathId,
+    Search,
+    SearchText,
+    Within,
+    field_filters,
+    versions_of,
+)
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.response_cache import ResponseCache
 from stocky.http.routing import Router
@@ -61,6 +72,7 @@ ParentFilter = Annotated[
 LocationsWithin = Annotated[
     int | None, Parameter(ge=1, le=MAX_ID, description="Only locations in this one, at any depth", required=False)
 ]
+Force = Annotated[bool, Parameter(description="Also remove the values that items would lose", required=False)]
 WithCounts = Annotated[
     bool, Parameter(description="With `counts` of the items there, and with what is inside", required=False)
 ]
@@ -69,7 +81,7 @@ WithCounts = Annotated[
 @get(
     "/",
     opt=readers
-    | long_read("search", "storage_type", "needs_review", "type_id", "tag", "location_id", "within", "sort"),
+    | long_read("search", "storage_type", "needs_review", "type_id", "tag", "location_id", "within", "sort", "field"),
 )
 async def list_items(
     request: StockyRequest,
@@ -86,9 +98,21 @@ async def list_items(
     within: Within = None,
     after: After = 0,
 ) -> list[Item]:
-    """Items in the order they were added, or in that of `sort`."""
+    """Items in the order they were added, or in that of `sort`.
+
+    `field.Voltage=5` filters by the custom field of that name, for numbers and dates also `field.Voltage=3.3..12`.
+    """
     wanted = repository.ItemFilter(
-        search, storage_type, is_active, needs_review, type_id, tag, after, location_id=location_id, within=within
+        search,
+        storage_type,
+        is_active,
+        needs_review,
+        type_id,
+        tag,
+        after,
+        location_id=location_id,
+        within=within,
+        fields=field_filters(request),
     )
     return await _page(request, state, lane, wanted, paging)
 
@@ -224,9 +248,43 @@ async def change_type(data: ItemTypeChange, tx: Connection, user: Principal, typ
 
 
 @delete("/{type_id:int}", opt=members)
-async def delete_type(tx: Connection, user: Principal, type_id: PathId) -> None:
-    """Delete an item type. Rejected while items have it."""
-    await part_repository.remove_item_type(tx, type_id, user)
+async def delete_type(tx: Connection, user: Principal, type_id: PathId, force: Force = False) -> None:
+    """Delete an item type with its fields. Rejected while items have it, or values from when they had it."""
+    await part_repository.remove_item_type(tx, type_id, user, force=force)
+
+
+@get("/{type_id:int}/fields", opt=readers)
+async def list_fields(read: Connection, type_id: PathId) -> list[ItemField]:
+    """The custom fields of a type, in their order."""
+    return await field_repository.list_fields(read, type_id)
+
+
+@post("/{type_id:int}/fields", opt=members)
+async def create_field(data: NewItemField, tx: Connection, user: Principal, type_id: PathId) -> ItemField:
+    """Add a custom field to a type."""
+    return await field_repository.add_field(tx, type_id, data, user)
+
+
+@get("/{type_id:int}/fields/{field_id:int}", opt=readers)
+async def get_field(read: Connection, type_id: PathId, field_id: PathId) -> ItemField:
+    """One custom field of a type."""
+    return await field_repository.get_field(read, type_id, field_id)
+
+
+@route("/{type_id:int}/fields/{field_id:int}", http_method=["PUT", "PATCH"], opt=members)
+async def change_field(
+    data: ItemFieldChange, tx: Connection, user: Principal, type_id: PathId, field_id: PathId, force: Force = False
+) -> ItemField:
+    """Change a custom field, or its place with `position`. Rejected if values of items would not fit, unless forced."""
+    return await field_repository.change_field(tx, type_id, field_id, data, user, force=force)
+
+
+@delete("/{type_id:int}/fields/{field_id:int}", opt=members)
+async def delete_field(
+    tx: Connection, user: Principal, type_id: PathId, field_id: PathId, force: Force = False
+) -> None:
+    """Delete a custom field. Rejected while items have a value in it, unless forced; the audit log lists the values."""
+    await field_repository.remove_field(tx, type_id, field_id, user, force=force)
 
 
 @get("/", opt=readers)
@@ -381,7 +439,22 @@ item_routes = Router(
 )
 
 part_routes = [
-    Router("/types", route_handlers=[list_types, create_type, get_type, change_type, delete_type], tags=["Types"]),
+    Router(
+        "/types",
+        route_handlers=[
+            list_types,
+            create_type,
+            get_type,
+            change_type,
+            delete_type,
+            list_fields,
+            create_field,
+            get_field,
+            change_field,
+            delete_field,
+        ],
+        tags=["Types"],
+    ),
     Router("/tags", route_handlers=[list_tags, create_tag, get_tag, rename_tag, delete_tag], tags=["Tags"]),
     Router("/sellers", route_handlers=[list_sellers], tags=["Items"]),
 ]

@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from stocky import clock
 from stocky.auth.schemas import Principal
+from stocky.catalogue.field_repository import remove_fields_of
 from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType, NewTag, SellerCount, Tag
 from stocky.catalogue.version_bumps import bump_item_versions, bump_items_of
 from stocky.db import Connection, Listing
@@ -70,11 +71,15 @@ async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange,
     return await get_item_type(tx, type_id)
 
 
-async def remove_item_type(tx: Connection, type_id: int, by: Principal) -> None:
-    """Deletes a type. Raises NotFound, Conflict while items have it."""
+async def remove_item_type(tx: Connection, type_id: int, by: Principal, *, force: bool = False) -> None:
+    """Deletes a type with its fields; `force` also removes the values in them of items that had the type before.
+
+    Raises NotFound, Conflict while items have it, or such values.
+    """
     item_type = await get_item_type(tx, type_id)
     if await tx.value("list_items_of_type", type_id=type_id, after=0, limit=1) is not None:
         raise Conflict(f"Items still have the type {item_type.name}; give them another type first", kind="in-use")
+    await remove_fields_of(tx, item_type, by, force=force)
     await tx.execute("remove_item_type", id=type_id)
     await audit.record(tx, by, "deleted", "item_type", type_id, {"name": item_type.name})
 

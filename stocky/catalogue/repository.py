@@ -20,6 +20,7 @@ from stocky.barcodes.command_codes import NOT_A_BARCODE, describe_refusal
 from stocky.barcodes.measures import item_number
 from stocky.barcodes.reader import Rules, read_code
 from stocky.catalogue.containing import find_fragment
+from stocky.catalogue.field_repository import change_values, find_ranges, set_values
 from stocky.catalogue.finding import find_items
 from stocky.catalogue.part_repository import set_item_tags
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, Upc, new_code
@@ -107,6 +108,8 @@ class ItemFilter(Struct, frozen=True):
     cause: AlertCause | None = None
     location_id: int | None = None
     within: int | None = None
+    # The names and the texts of filters by custom fields.
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 async def list_item_versions(
@@ -114,9 +117,9 @@ async def list_item_versions(
 ) -> Sequence[tuple[int, int]]:
     """The id and version of items, in this order or that in which they were added.
 
-    Raises Invalid for an order that the list does not have.
+    Raises Invalid for an order that the list does not have, and for a filter by a field that there is not.
     """
-    page = {"skip": skip, "limit": limit, **_arguments(wanted)}
+    page = {"skip": skip, "limit": limit, **await _arguments(tx, wanted)}
     pattern = like_pattern(wanted.search)
     if wanted.cause is not None:
         return await tx.rows("list_item_versions_with_cause", **page, alert_type=wanted.cause.value, pattern=pattern)
@@ -132,10 +135,10 @@ async def count_items(tx: Connection, wanted: ItemFilter) -> int:
     if wanted == ItemFilter():
         in_use: int = await tx.value("count_items_in_use")
         return in_use
-    return await tx.count_rows("list_item_versions", **_arguments(wanted))
+    return await tx.count_rows("list_item_versions", **await _arguments(tx, wanted))
 
 
-def _arguments(wanted: ItemFilter) -> dict[str, Any]:
+async def _arguments(tx: Connection, wanted: ItemFilter) -> dict[str, Any]:
     return {
         "after": wanted.after,
         "storage_type": wanted.storage_type,
@@ -145,6 +148,8 @@ def _arguments(wanted: ItemFilter) -> dict[str, Any]:
         "tag_key": None if wanted.tag is None else name_key(wanted.tag),
         "location_id": wanted.location_id,
         "within": wanted.within,
+        "field_ranges": await find_ranges(tx, wanted.fields, wanted.type_id) if wanted.fields else None,
+        "field_count": len(wanted.fields),
     }
 
 
@@ -161,9 +166,10 @@ async def list_items(tx: Connection, wanted: ItemFilter, *, skip: int, limit: in
 
 
 async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | None = None) -> Item:
-    """Adds an item with its code (by default a new one), barcodes and tags.
+    """Adds an item with its code (by default a new one), barcodes, tags and the values of its fields.
 
-    Raises Conflict for a code or barcode that another item has, Invalid for a missing type.
+    Raises Conflict for a code or barcode that another item has, Invalid for a missing type or a value that does not fit
+    its field.
     """
     await _check_type(tx, new.type_id)
     rules = await rules_for(tx, filter(None, [new.upc, *(each.barcode for each in new.barcodes)]))
@@ -176,6 +182,8 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
         default_storage_type=new.default_storage_type,
         min_quantity_milli=None if new.min_quantity is None else to_milli(new.min_quantity),
         reorder_quantity_milli=None if new.reorder_quantity is None else to_milli(new.reorder_quantity),
+        shelf_life_days=new.shelf_life_days,
+        opened_days=new.opened_days,
         oversell_policy=new.oversell_policy,
         needs_review=False,
         manufacturer_code=new.manufacturer_code or "",
@@ -185,6 +193,7 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
     )
     await _add_barcodes(tx, item_id, upc, _cleaned_all(new.barcodes, rules), {})
     await set_item_tags(tx, item_id, new.tags)
+    await set_values(tx, item_id, new.type_id, new.fields)
     if new.min_quantity is not None:
         await evaluate_alerts(tx, [item_id])
     await audit.record(tx, by, "created", "item", item_id, {"name": new.name})
@@ -196,8 +205,9 @@ async def change_item(
 ) -> Item:
     """Applies `change`. Naming a stub ends its review, and its permission to go negative.
 
-    Raises NotFound, Stale if its version is not in `if_versions`, Invalid for a missing type or picture, and Conflict
-    for a barcode of another item, for a merged item, or for deactivating an item that still holds stock.
+    Raises NotFound, Stale if its version is not in `if_versions`, Invalid for a missing type or picture or a value that
+    does not fit its field, and Conflict for a barcode of another item, for a merged item, or for deactivating an item
+    that still holds stock.
     """
     await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
@@ -218,6 +228,7 @@ async def change_item(
     reorder_quantity = or_current(change.reorder_quantity, item.reorder_quantity)
     if isinstance(change.type_id, int):
         await _check_type(tx, change.type_id)
+    type_id = or_current(change.type_id, item.type_id)
     await tx.execute(
         "change_item",
         id=item_id,
@@ -226,10 +237,12 @@ async def change_item(
         default_storage_type=or_current(change.default_storage_type, item.default_storage_type),
         min_quantity_milli=None if min_quantity is None else to_milli(min_quantity),
         reorder_quantity_milli=None if reorder_quantity is None else to_milli(reorder_quantity),
+        shelf_life_days=or_current(change.shelf_life_days, item.shelf_life_days),
+        opened_days=or_current(change.opened_days, item.opened_days),
         oversell_policy=or_current(change.oversell_policy, policy),
         needs_review=or_current(change.needs_review, item.needs_review and not is_named),
         manufacturer_code=or_current(change.manufacturer_code, item.manufacturer_code) or "",
-        type_id=or_current(change.type_id, item.type_id),
+        type_id=type_id,
         seller=or_current(change.seller, item.seller) or "",
         seller_link=or_current(change.seller_link, item.seller_link) or "",
         is_active=is_active,
@@ -243,6 +256,8 @@ async def change_item(
         await tx.execute("remove_item_tags", item_id=item_id)
         await set_item_tags(tx, item_id, change.tags)
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not UNSET}
+    if hidden := await change_values(tx, item, type_id, or_current(change.fields, {})):
+        details["hidden_fields"] = hidden
     if details.keys() & _ALERT_FIELDS:
         await evaluate_alerts(tx, [item_id])
     await audit.record(tx, by, "changed", "item", item_id, details)
@@ -290,6 +305,8 @@ async def add_stub(tx: Connection, scanned: ScannedCode) -> int | None:
         default_storage_type=StorageType.OTHER,
         min_quantity_milli=None,
         reorder_quantity_milli=None,
+        shelf_life_days=None,
+        opened_days=None,
         oversell_policy=OversellPolicy.ALLOW,
         needs_review=True,
         manufacturer_code=(bag and bag.maker_part) or "",

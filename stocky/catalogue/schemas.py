@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.barcodes.codes import LONGEST
+from stocky.catalogue.fields import Value
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import MAX_ID, TRIMMED, VISIBLE, Id, OversellPolicy, StorageType
 
@@ -36,6 +37,9 @@ TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=TRIMMED, ex
 # Characters of a path; a Postgres index accepts no key over 2,700 bytes.
 LONGEST_PATH = 500
 ParentId = Annotated[int, Meta(ge=1, le=MAX_ID, description="The location that it is in; null for none", examples=[1])]
+# The values of an item by the names of the fields that its type has.
+FieldValues = Annotated[dict[str, Value], Meta(examples=[{"Voltage": 5, "Package": "TO-92"}])]
+SentValues = Annotated[dict[str, Value | None], Meta(max_length=100, examples=[{"Voltage": 5, "Package": "TO-92"}])]
 BarcodeText = Annotated[str, Meta(min_length=1, max_length=LONGEST, pattern=r"\S", examples=["4006381333931"])]
 
 
@@ -62,6 +66,11 @@ class Barcode(Struct, gc=False):
             raise ValueError("pack_quantity: must be more than 0")
 
 
+# A hundred years.
+MAX_DAYS = 36_500
+Days = Annotated[int, Meta(ge=1, le=MAX_DAYS, examples=[14])]
+
+
 class Item(Struct, kw_only=True, gc=False):
     """An item of the catalogue."""
 
@@ -77,6 +86,8 @@ class Item(Struct, kw_only=True, gc=False):
     upc_data: dict[str, Any] | None
     min_quantity: float | None
     reorder_quantity: float | None = None
+    shelf_life_days: int | None = None
+    opened_days: int | None = None
     oversell_policy: OversellPolicy
     needs_review: bool
     barcodes: list[Barcode]
@@ -84,6 +95,7 @@ class Item(Struct, kw_only=True, gc=False):
     type_id: int | None
     type_name: str | None
     tags: list[str]
+    fields: FieldValues
     seller: str
     seller_link: str
     image_document_id: int | None
@@ -114,8 +126,11 @@ class NewItem(Struct, kw_only=True):
     manufacturer_code: ManufacturerCode | None = None
     type_id: Id | None = None
     tags: Annotated[list[TagName], Meta(max_length=50)] = []
+    fields: SentValues = {}
     seller: Seller | None = None
     seller_link: Link | None = None
+    shelf_life_days: Days | None = None
+    opened_days: Days | None = None
 
     def __post_init__(self) -> None:
         self.upc = self.upc or None
@@ -126,6 +141,8 @@ class NewItem(Struct, kw_only=True):
 
 class ItemChange(Struct, kw_only=True):
     """Changes to an item; fields not sent keep their values. `barcodes` and `tags`, if sent, replace all of them.
+
+    Of `fields`, those that are named get their values, and null removes one.
 
     A new `upc` has 8 to 20 characters; a barcode the item already has is accepted at any length, as from a scan.
     """
@@ -143,8 +160,11 @@ class ItemChange(Struct, kw_only=True):
     manufacturer_code: ManufacturerCode | None | UnsetType = UNSET
     type_id: Id | None | UnsetType = UNSET
     tags: Annotated[list[TagName], Meta(max_length=50)] | UnsetType = UNSET
+    fields: SentValues | UnsetType = UNSET
     seller: Seller | None | UnsetType = UNSET
     seller_link: Link | None | UnsetType = UNSET
+    shelf_life_days: Days | None | UnsetType = UNSET
+    opened_days: Days | None | UnsetType = UNSET
     image_document_id: Annotated[
         Id | None | UnsetType, Meta(description="One of its documents, a picture, as its image")
     ] = UNSET

@@ -56,6 +56,27 @@ _LOCATIONS_WITHIN = (
     r" UNION SELECT child.id FROM within JOIN location AS child ON child.parent_id = within.id)"
     r" SELECT within.id FROM within"
 )
+# The items with a value in each of :count filters of custom fields. :ranges lists, for each field with the name of a
+# filter, its id and the first and the last key of the values; an item has only the fields of its own type.
+_FIELDS = re.compile(r"items_with_fields\((?P<ranges>:[a-z_]+), (?P<count>:[a-z_]+)\)")
+_RANGES = {
+    "sqlite": (
+        r"SELECT json_extract(value, '$[0]') AS field_id, json_extract(value, '$[1]') AS first_key,"
+        r" json_extract(value, '$[2]') AS last_key FROM json_each(\g<ranges>)"
+    ),
+    "postgres": (
+        r"SELECT CAST(listed ->> 0 AS BIGINT) AS field_id, listed ->> 1 AS first_key, listed ->> 2 AS last_key"
+        r" FROM json_array_elements(CAST(CAST(\g<ranges> AS TEXT) AS JSON)) AS listed"
+    ),
+}
+_WITH_FIELDS = (
+    r"SELECT owner.id FROM ({ranges}) AS wanted"
+    r" JOIN item_field ON item_field.id = wanted.field_id"
+    r" JOIN item_field_value ON item_field_value.field_id = wanted.field_id"
+    r" AND item_field_value.value_key BETWEEN wanted.first_key AND wanted.last_key"
+    r" JOIN item AS owner ON owner.id = item_field_value.item_id AND owner.type_id = item_field.type_id"
+    r" GROUP BY owner.id HAVING count(*) = CAST(\g<count> AS BIGINT)"
+)
 # Postgres cannot estimate json_each(), and may read a whole table to join with it; an array is looked up in the index.
 _IN_LIST = re.compile(
     r"(?<!NOT )IN (?P<list>\(SELECT (?:value|lower\(value\)|CAST\(value AS BIGINT\))"
@@ -226,6 +247,7 @@ def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query
     `contains(column, :pattern)` becomes a LIKE that ignores case in any script; :pattern must be in lower case.
     `items_indexed_with(:fragment)` becomes a SELECT of the items whose indexed text contains the fragment.
     `locations_within(:location_id)` becomes a SELECT of the location and of all that are in it.
+    `items_with_fields(:ranges, :count)` becomes a SELECT of the items with values in these ranges of custom fields.
     `IN (SELECT … FROM json_each(…))` becomes `= ANY (ARRAY(…))` on Postgres.
     """
     numbered = dialect == "postgres"
@@ -243,6 +265,7 @@ def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query
     expanded = _CONTAINS.sub(_CONTAINED.get(dialect, r"\g<0>"), text)
     expanded = _INDEXED.sub(_WITH_FRAGMENT.get(dialect, r"\g<0>"), expanded)
     expanded = _WITHIN.sub(_LOCATIONS_WITHIN, expanded)
+    expanded = _FIELDS.sub(_WITH_FIELDS.format(ranges=_RANGES[dialect]) if dialect in _RANGES else r"\g<0>", expanded)
     if dialect == "postgres":
         expanded = _IN_LIST.sub(r"= ANY (ARRAY\g<list>)", expanded)
     expanded = _SORT.sub(r"ORDER BY \g<own>", expanded)

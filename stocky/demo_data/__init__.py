@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from random import Random
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -17,7 +18,8 @@ from stocky.auth.repository import add_api_key, add_user, changing, find_user_na
 from stocky.auth.schemas import NewApiKey, NewUser, Principal, Role, User
 from stocky.boxes.repository import add_box
 from stocky.boxes.schemas import NewBox
-from stocky.catalogue import location_repository, part_repository, repository
+from stocky.catalogue import field_repository, location_repository, part_repository, repository
+from stocky.catalogue.fields import FieldKind, NewItemField
 from stocky.catalogue.schemas import Barcode, NewItem, NewItemType, NewLocation
 from stocky.db import Connection, Database
 from stocky.demo_data.month import DAYS, DemoItem, Month, People, arrival_location
@@ -44,6 +46,15 @@ _SCANNERS = {
 }
 # The code of the first item, which examples of the API can name; those of the others are random.
 FIRST_CODE = "KZMA"
+# The choices of the custom field that the type of parts has.
+PACKAGES = ("TO-92", "TO-220", "DIP-8", "DIP-16", "SOT-223")
+
+
+class _PartType(NamedTuple):
+    """The type of parts, and the packages that its field has; none in a type that was there before."""
+
+    id: int
+    packages: tuple[str, ...]
 
 
 class Demo(Struct, frozen=True):
@@ -94,9 +105,9 @@ async def fill(
         scanner = await _person_named(tx, "scanners", Role.SCANNER, hashes[1])
         key = await add_api_key(tx, scanner.id, NewApiKey("demo"), None)
         locations = await _add_locations(tx, Principal(admin))
-        type_id = await _find_or_add_type(tx, Principal(member))
+        part_type = await _find_or_add_type(tx, Principal(member))
         demo_items = [
-            await _add_thing(tx, thing, locations, type_id, Principal(member), code=None if number else FIRST_CODE)
+            await _add_thing(tx, thing, locations, part_type, Principal(member), code=None if number else FIRST_CODE)
             for number, thing in enumerate(first_things(items))
         ]
         await _add_plans(tx, demo_items, Principal(member))
@@ -143,12 +154,17 @@ async def _add_locations(tx: Connection, by: Principal) -> dict[str, int]:
     return locations
 
 
-async def _find_or_add_type(tx: Connection, by: Principal) -> int:
+async def _find_or_add_type(tx: Connection, by: Principal) -> _PartType:
     new = NewItemType(name="Semiconductors", description="Diodes, transistors and chips")
     key = name_key(new.name)
     types = await part_repository.list_item_types(tx, skip=0, limit=1000, pattern=None)
     found = next((each.id for each in types if name_key(each.name) == key), None)
-    return found or (await part_repository.add_item_type(tx, new, by)).id
+    if found is not None:
+        return _PartType(found, ())
+    type_id = (await part_repository.add_item_type(tx, new, by)).id
+    package = NewItemField(name="Package", kind=FieldKind.CHOICE, choices=list(PACKAGES))
+    await field_repository.add_field(tx, type_id, package, by)
+    return _PartType(type_id, PACKAGES)
 
 
 async def _add_plans(tx: Connection, items: list[DemoItem], by: Principal) -> None:
@@ -162,9 +178,12 @@ async def _add_plans(tx: Connection, items: list[DemoItem], by: Principal) -> No
 
 
 async def _add_thing(
-    tx: Connection, thing: Thing, locations: dict[str, int], type_id: int, by: Principal, *, code: str | None
+    tx: Connection, thing: Thing, locations: dict[str, int], part_type: _PartType, by: Principal, *, code: str | None
 ) -> DemoItem:
     storage_type = LOCATIONS[thing.location]
+    is_part = thing.location == SEMICONDUCTORS
+    # As in "NE555 timer, DIP-8".
+    package = thing.name.rpartition(", ")[2]
     item = await repository.add_item(
         tx,
         NewItem(
@@ -176,7 +195,8 @@ async def _add_thing(
             min_quantity=thing.min_quantity,
             # Small parts are not counted exactly: the last ones may be fewer than recorded.
             oversell_policy=OversellPolicy.CLAMP if thing.is_for_bench else OversellPolicy.REJECT,
-            type_id=type_id if thing.location == SEMICONDUCTORS else None,
+            type_id=part_type.id if is_part else None,
+            fields={"Package": package} if is_part and package in part_type.packages else {},
             tags=["fragile"] if thing.location == BOARDS else [],
         ),
         by,

@@ -226,7 +226,7 @@ class Month:
         )
         if lot and item.thing.shelf_days:
             fresh = self._random.choice((0.6, 1.0))
-            operation.lot = (self._moment + timedelta(days=max(2, item.thing.shelf_days * fresh))).date()
+            operation.expiry_date = (self._moment + timedelta(days=max(2, item.thing.shelf_days * fresh))).date()
         if scanner:
             operation.event_id = self._event_id() if self._has_scanned else FIRST_EVENT_ID
             self._has_scanned = True

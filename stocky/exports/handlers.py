@@ -13,7 +13,9 @@ from litestar.response import Stream
 from stocky import clock
 from stocky.auth.guards import readers
 from stocky.exports import service
-from stocky.http.parameters import Search, Within
+from stocky.exports.programs import Program
+from stocky.http.parameters import LotFilter, Search, SerialFilter, Within, field_filters
+from stocky.http.request import StockyRequest
 from stocky.http.routing import Router
 from stocky.http.sse import ClosingStream
 from stocky.schema import MAX_ID, StorageType
@@ -34,10 +36,15 @@ TypeFilter = Annotated[
 ScannerFilter = Annotated[
     str | None, Parameter(max_length=128, description="Only events of this scanner", required=False)
 ]
+ProgramColumns = Annotated[
+    Program | None,
+    Parameter(description="The program that is to import the file, whose columns it has", required=False),
+]
 
 
 @get("/items.csv", opt=readers, media_type=CSV)
 async def export_items(
+    request: StockyRequest,
     state: State,
     search: Search = None,
     storage_type: StorageType | None = None,
@@ -45,8 +52,12 @@ async def export_items(
     needs_review: bool | None = None,
     type_id: TypeId = None,
     tag: TagFilter = None,
+    preset: ProgramColumns = None,
 ) -> Stream:
-    """Export items, in the columns of an import. The filters are those of the list of items."""
+    """Export items, in the columns of an import, or with `preset` in those of another program.
+
+    The filters are those of the list of items, also by custom fields.
+    """
     wanted = service.ItemFilter(
         search=search,
         storage_type=storage_type,
@@ -54,6 +65,8 @@ async def export_items(
         needs_review=needs_review,
         type_id=type_id,
         tag=tag,
+        preset=preset,
+        fields=field_filters(request),
     )
     return await _download(state, "items", wanted)
 
@@ -67,8 +80,14 @@ async def export_stock(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: Search = None,
+    preset: ProgramColumns = None,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
 ) -> Stream:
-    """Export stock, in the columns of an import. The filters are those of the list of SKUs."""
+    """Export stock, in the columns of an import, or with `preset` in those of another program.
+
+    The filters are those of the list of SKUs.
+    """
     wanted = service.StockFilter(
         item_id=item_id,
         location_id=location_id,
@@ -76,6 +95,9 @@ async def export_stock(
         low_stock=low_stock,
         expiring_soon=expiring_soon,
         search=search,
+        preset=preset,
+        lot=lot,
+        serial=serial,
     )
     return await _download(state, "stock", wanted)
 
@@ -91,6 +113,8 @@ async def export_events(
     type: TypeFilter = None,
     since: Since = None,
     until: Until = None,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
 ) -> Stream:
     """Export the ledger, oldest first. The filters are those of the list of events."""
     wanted = service.EventFilter(
@@ -102,6 +126,8 @@ async def export_events(
         type=type,
         since=since,
         until=until,
+        lot=lot,
+        serial=serial,
     )
     return await _download(state, "events", wanted)
 

@@ -30,6 +30,7 @@ FIELDS: dict[str, Any] = {
     "last_used_at": None,
     "level": "warning",
     "location_hint": "Pantry, top shelf",
+    "lot": "L2401",
     "message": "Coffee, ground: 3 at Pantry, top shelf",
     "min_quantity": 2,
     "reorder_quantity": 6,
@@ -45,6 +46,7 @@ FIELDS: dict[str, Any] = {
     "refresh_token": "kJ3…",
     "request_id": "5b0e7d0c2f5d4c4f9a3f6f1d2b7c8e90",
     "scanner_id": "kitchen-1",
+    "serial": "",
     "token_type": "bearer",
     "total_quantity": 3,
     "unit": "piece",
@@ -79,6 +81,8 @@ STRUCTS: dict[str, Any] = {
         "barcodes": [{"barcode": "4006381333948", "pack_quantity": 6}],
     },
     "NewLocation": {"name": "Pantry", "description": "Left of the stove", "storage_type": "pantry"},
+    "NewItemField": {"name": "Voltage", "kind": "number", "unit": "V"},
+    "ItemFieldChange": {"name": "Package", "position": 1},
     "NewSheet": {"width": 100, "height": 50, "columns": 2, "rows": 1, "label_width": 50, "label_height": 50},
     "LocationReference": {"name": "Pantry, top shelf"},
     "ItemReference": {"upc": "4006381333931"},
@@ -112,6 +116,7 @@ STRUCTS: dict[str, Any] = {
     "UserChange": {"username": "anna", "email": "anna@example.org"},
     "NewSku": {"item_id": 1, "location_id": 1, "quantity": 3, "expiry_date": "2026-12-31", "notes": "Top shelf"},
     "Adjustment": {"delta": 2, "note": "Counted twice"},
+    "Opening": {"quantity": 1, "note": "For breakfast"},
     "MergeRequest": {"into": 2},
     "NewEntry": {"item_id": 1, "quantity": 1},
     "NewProject": {"name": "Lamp", "notes": "For the hall", "items": [{"item_id": 1, "quantity": 1}]},
@@ -162,8 +167,8 @@ def parameter_example(operation: str, name: str) -> Any:
     return PARAMETERS.get(f"{operation}.{name}", PARAMETERS.get(name, 1))
 
 
-# An event_id works only once, and a time zone other than the server's is refused.
-_OMITTED_FROM_BODIES = frozenset({"event_id", "timezone"})
+# An event_id works only once, a serial number is in stock once, and a time zone other than the server's is refused.
+_OMITTED_FROM_BODIES = frozenset({"event_id", "serial", "timezone"})
 
 
 def body_example(schema: Schema, components: dict[str, Schema]) -> Any:

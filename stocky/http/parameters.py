@@ -13,7 +13,7 @@ from stocky.db.listing import parse_order
 from stocky.db.totals import SMALL
 from stocky.errors import BadRequest, Invalid
 from stocky.http.request import StockyRequest
-from stocky.schema import MAX_ID
+from stocky.schema import FIELD_PREFIX, MAX_ID
 
 Search = Annotated[str | None, Parameter(max_length=200, description="Text to search for, anywhere and in any case")]
 SearchText = Annotated[str, QueryParameter(name="q", min_length=1, max_length=200, description="Text to search for")]
@@ -43,6 +43,12 @@ Within = Annotated[
     int | None,
     Parameter(ge=1, le=MAX_ID, description="Only what is at the location with this id or inside it", required=False),
 ]
+LotFilter = Annotated[
+    str | None, Parameter(max_length=100, description="Only the lot with this number", required=False)
+]
+SerialFilter = Annotated[
+    str | None, Parameter(max_length=100, description="Only the piece with this serial number", required=False)
+]
 After = Annotated[
     int,
     QueryParameter(
@@ -55,6 +61,8 @@ After = Annotated[
 ]
 
 
+MOST_FIELD_FILTERS = 10
+LONGEST_FIELD_FILTER = 500
 # Of the address in a link; all headers of a response stay below 3,000 bytes then.
 LINKED_BYTES = 500
 _VERSION = re.compile(r"([0-9]{1,15})(?:-[0-9a-f]{16})?")
@@ -132,6 +140,24 @@ def page_headers(paging: Paging, path: str, query: bytes) -> list[tuple[bytes, b
     if total is not None:
         links.append(link("last", max(total - 1, 0) // paging.limit * paging.limit))
     return [*headers, (b"link", ", ".join(links).encode())]
+
+
+def field_filters(request: StockyRequest) -> tuple[tuple[str, str], ...]:
+    """The filters by custom fields, such as `field.Voltage=5`: the names and the texts; an empty text is no filter.
+
+    Raises Invalid for too many of them, or a text that is too long.
+    """
+    sent = [
+        (name.removeprefix(FIELD_PREFIX), text)
+        for name, text in request.query_params.multi_items()
+        if name.startswith(FIELD_PREFIX) and text.strip()
+    ]
+    if len(sent) > MOST_FIELD_FILTERS:
+        raise Invalid(f"A list is filtered by at most {MOST_FIELD_FILTERS} fields", field="query")
+    for name, text in sent:
+        if len(text) > LONGEST_FIELD_FILTER:
+            raise Invalid(f"{FIELD_PREFIX}{name}: must have at most {LONGEST_FIELD_FILTER} characters", field="query")
+    return tuple(sent)
 
 
 def versions_of(if_match: str | None) -> set[int] | None:

@@ -158,7 +158,10 @@ def refuse_nul(request: Request[Any, Any, Any]) -> None:
 
 
 def long_read(*filters: str) -> dict[str, frozenset[str]]:
-    """Route options for long reads: with one of these query parameters, or always if none is given."""
+    """Route options for long reads: with one of these query parameters, or always if none is given.
+
+    A name also stands for all parameters that begin with it and a point.
+    """
     return {_LONG_READ: frozenset(filters)}
 
 
@@ -170,7 +173,8 @@ def lane_of(request: Request[Any, Any, Any]) -> Lane:
     if not request.scope["query_string"]:
         return Lane.SHORT
     query = request.query_params
-    if filters and not filters.isdisjoint(query):
+    # A filter by a custom field has the name of the field after the point.
+    if filters and not filters.isdisjoint(name.partition(".")[0] for name in query):
         return Lane.LONG
     # Litestar refuses values that are not numbers before the handler.
     sizes = [query.get(name, "") for name in ("limit", "size")]

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import ValidationError, inspect
 
-from stocky.schema import TRIMMED, UNIT, VISIBLE
+from stocky.schema import LINE, TRIMMED, UNIT, UNIT_OR_NONE, VISIBLE
 
 # The message for each pattern in a schema; a test checks that none is missing. In Python, "$" also matches before a
 # final line break: "(?!\n)" forbids that, except in ids of scanners, which may have one.
@@ -23,6 +23,8 @@ PATTERNS = {
     r'^(https?://[^\s\x00-\x1f<>"]+)?$(?!\n)': "must be an address like https://example.org/bc547, or empty",
     r"^[^@\s]+@[^@\s]+$(?!\n)": "must be an address like ada@example.org",
     UNIT: "must be one line that is not blank, of visible characters",
+    UNIT_OR_NONE: "must be one line that is not blank, of visible characters",
+    LINE: "must be one line of visible characters, or empty",
     r"^(02|2)[0-9]{0,4}$(?!\n)": "must be 2 or 02, perhaps with further digits behind it",
     r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)": "must be a time of day from 00:00 to 23:59",
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TypeVar
 
+from stocky.catalogue.schemas import MAX_DAYS
 from stocky.quantity import MAX_QUANTITY
 from stocky.schema import OversellPolicy, StorageType
 
@@ -38,7 +39,23 @@ class Unreadable(Exception):
 
 
 def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> int:
-    """Thousandths of a quantity; `decimal` is its decimal mark, None infers it from the text.
+    """Thousandths of a quantity. Raises Unreadable as `decimal_of` does, and for more than three decimals."""
+    match = _PLAIN.fullmatch(decimal_of(text, decimal, point_may_group=point_may_group))
+    if match is None:
+        raise Unreadable(f"{text!r} is not a number")
+    significant = (match["decimals"] or "").rstrip("0")
+    if len(significant) > 3:
+        raise Unreadable(f"{_short(text)} has more than three decimals")
+    digits = match["whole"].lstrip("0")
+    # int() rejects text of thousands of digits.
+    milli = int(digits[:18] or 0) * 1000 + int(significant.ljust(3, "0") or 0)
+    if milli > MAX_MILLI:
+        raise Unreadable(f"{_short(text)} is too large; a quantity is at most {MAX_QUANTITY:,}")
+    return -milli if match["sign"] == "-" else milli
+
+
+def decimal_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> str:
+    """The number with a point and without separators of thousands; `decimal` is its mark, None infers it from the text.
 
     Raises Unreadable, also for `1,234`, which is ambiguous (1.234 or 1234), and for `1.234` where the point may
     separate thousands.
@@ -53,18 +70,7 @@ def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -
         if not _GROUPED[other].fullmatch(whole):
             raise Unreadable(f"{text!r} is not a number")
         whole = whole.replace(other, "")
-    match = _PLAIN.fullmatch(f"{whole}.{decimals}" if separator else whole)
-    if match is None:
-        raise Unreadable(f"{text!r} is not a number")
-    significant = (match["decimals"] or "").rstrip("0")
-    if len(significant) > 3:
-        raise Unreadable(f"{_short(text)} has more than three decimals")
-    digits = match["whole"].lstrip("0")
-    # int() rejects text of thousands of digits.
-    milli = int(digits[:18] or 0) * 1000 + int(significant.ljust(3, "0") or 0)
-    if milli > MAX_MILLI:
-        raise Unreadable(f"{_short(text)} is too large; a quantity is at most {MAX_QUANTITY:,}")
-    return -milli if match["sign"] == "-" else milli
+    return f"{whole}.{decimals}" if separator else whole
 
 
 def _short(text: str) -> str:
@@ -120,6 +126,14 @@ def number_of(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text[:18]) > 0 and len(text) < 16:
         return int(text)
     raise Unreadable(f"{text!r} is not a whole number from 1")
+
+
+def days_of(text: str) -> int:
+    """A whole number from 1 to the days of a hundred years. Raises Unreadable."""
+    days = number_of(text)
+    if days > MAX_DAYS:
+        raise Unreadable(f"{days} days are more than {MAX_DAYS}")
+    return days
 
 
 def storage_type_of(text: str) -> StorageType:

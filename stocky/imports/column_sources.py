@@ -10,9 +10,10 @@ from msgspec import Struct
 from stocky.errors import Invalid
 from stocky.exports.csv_cells import unguarded
 from stocky.imports import presets
-from stocky.imports.fields import BY_NAME, plain
+from stocky.imports.fields import BY_NAME, custom_field, plain
 from stocky.imports.guessing import assign
 from stocky.imports.schemas import ImportOptions, ItemKey
+from stocky.schema import FIELD_PREFIX
 
 # The fields by which items are recognised, the best first.
 AUTO_KEYS = ("code", "barcode", "name", "manufacturer_code")
@@ -126,8 +127,13 @@ def _mapped(header: list[str], mapping: dict[str, str | None]) -> dict[str, str 
             )
         if not field:
             continue
-        if field not in BY_NAME:
-            raise Invalid(f"mapping: {field!r} is not a field; the fields are {', '.join(BY_NAME)}", field="mapping")
+        wanted, field = field, field if field in BY_NAME else custom_field(field)
+        if field is None:
+            raise Invalid(
+                f"mapping: {wanted!r} is not a field; the fields are {', '.join(BY_NAME)}, and {FIELD_PREFIX} with the"
+                " name of a custom field",
+                field="mapping",
+            )
         if field in fields.values():
             raise Invalid(f"mapping: two columns hold {field}; remove one of them", field="mapping")
         fields[name] = field

@@ -1,4 +1,7 @@
-"""The fields of items and stock that a column can hold, and the headers recognised for each."""
+"""The fields of items and stock that a column can hold, and the headers recognised for each.
+
+A custom field is named `field.` and the key of its own name, and is recognised by this header only.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,12 @@ from typing import Any, Literal
 import msgspec
 
 from stocky.barcodes.codes import LONGEST
+from stocky.catalogue.field_repository import list_field_names
 from stocky.catalogue.schemas import LONGEST_PATH
+from stocky.db import Connection
 from stocky.imports import cell_values
+from stocky.names import name_key
+from stocky.schema import FIELD_PREFIX
 
 
 class About(str, Enum):
@@ -44,6 +51,11 @@ MAX_LENGTHS = {
     "location_path": LONGEST_PATH,
     "unit": 50,
     "notes": 1000,
+    "lot": 100,
+    "serial": 100,
+    # Fields that only presets for parts of a project have.
+    "footprint": 200,
+    "references": 10_000,
 }
 QUANTITIES = frozenset({"quantity", "min_quantity", "reorder_quantity"})
 READERS: dict[str, Callable[[str], Any]] = {
@@ -52,6 +64,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "oversell_policy": cell_values.oversell_policy_of,
     "box_no": cell_values.number_of,
     "loc_no": cell_values.number_of,
+    "shelf_life_days": cell_values.days_of,
+    "opened_days": cell_values.days_of,
 }
 
 FIELDS = (
@@ -154,6 +168,18 @@ FIELDS = (
         headers=("link", "url", "supplier link"),
     ),
     Field(
+        name="shelf_life_days",
+        about=About.ITEM,
+        meaning="How many days it keeps; what is scanned without an expiry date expires after them",
+        example="14",
+    ),
+    Field(
+        name="opened_days",
+        about=About.ITEM,
+        meaning="How many days it keeps once it is opened",
+        example="3",
+    ),
+    Field(
         name="location",
         about=About.STOCK,
         meaning="The name or the path of the location; a new one is created, with those that it is in",
@@ -204,9 +230,9 @@ FIELDS = (
     Field(
         name="expiry_date",
         about=About.STOCK,
-        meaning="The lot, as its expiry date: 2026-12-31, or in the order of `dates`; empty for stock without one",
+        meaning="The expiry date: 2026-12-31, or in the order of `dates`; empty for stock without one",
         example="2026-12-31",
-        headers=("expiry", "expires", "best before", "expiration date", "lot", "use by"),
+        headers=("expiry", "expires", "best before", "expiration date", "use by"),
     ),
     Field(
         name="notes",
@@ -214,6 +240,26 @@ FIELDS = (
         meaning="Notes on this stock",
         example="Top shelf",
         headers=("note", "remarks", "comment", "comments"),
+    ),
+    Field(
+        name="lot",
+        about=About.STOCK,
+        meaning="The number of the lot; a date without a column of expiry dates is the expiry date",
+        example="L2401",
+        headers=("lot number", "batch", "batch number", "lot no", "charge"),
+    ),
+    Field(
+        name="serial",
+        about=About.STOCK,
+        meaning="The serial number of one piece",
+        example="SN-0042",
+        headers=("serial number", "serial no", "s/n"),
+    ),
+    Field(
+        name="opened_on",
+        about=About.STOCK,
+        meaning="The day on which it was opened; empty for what is closed",
+        example="2026-12-01",
     ),
 )
 BY_NAME = {field.name: field for field in FIELDS}
@@ -229,7 +275,32 @@ _BY_HEADER = {plain(header): field.name for field in FIELDS for header in (field
 
 def guess(header: str) -> str | None:
     """The field of a column with this header, None for an unknown header."""
-    return _BY_HEADER.get(plain(header))
+    return custom_field(header) or _BY_HEADER.get(plain(header))
+
+
+def custom_field(text: str) -> str | None:
+    """The custom field of a text such as `field.Voltage`, whose name counts in any case; None for another text."""
+    prefix, name = text.strip()[: len(FIELD_PREFIX)], name_key(text.strip()[len(FIELD_PREFIX) :])
+    return f"{FIELD_PREFIX}{name}" if name and prefix.lower() == FIELD_PREFIX else None
+
+
+async def list_all_fields(read: Connection) -> list[Field]:
+    """FIELDS, and the custom fields of all types, each as exports name it."""
+    custom = [
+        Field(name=f"{FIELD_PREFIX}{name}", about=About.ITEM, meaning="A custom field of the item's type", example="5")
+        for name in await list_field_names(read, None)
+    ]
+    return [*FIELDS, *custom]
+
+
+def is_custom(field: str) -> bool:
+    """Whether a field is one that a type of items has."""
+    return field.startswith(FIELD_PREFIX)
+
+
+def about(field: str) -> About:
+    """The subject of a field."""
+    return About.ITEM if is_custom(field) else BY_NAME[field].about
 
 
 def count_recognised(header: list[str]) -> int:

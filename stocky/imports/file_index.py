@@ -12,7 +12,7 @@ from stocky.catalogue.finding import fold_part
 from stocky.catalogue.location_names import AmbiguousName, LocationNames
 from stocky.catalogue.schemas import Item
 from stocky.imports import presets
-from stocky.imports.fields import FIELDS, About
+from stocky.imports.fields import FIELDS, About, is_custom
 from stocky.imports.references import barcodes_of, key_of
 from stocky.imports.row_changes import RowRejected, StockStep
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
@@ -23,7 +23,8 @@ from stocky.names import name_key
 _SHARED = {"name": "name", "manufacturer_code": "maker's part number"}
 # The owner of a name that several items share.
 _SEVERAL = 0
-_ITEM_FIELDS = tuple(field.name for field in FIELDS if field.about is About.ITEM)
+# What two rows about one item are compared by; the last stands for all custom fields.
+_ITEM_FIELDS = (*(field.name for field in FIELDS if field.about is About.ITEM), "fields")
 
 
 class NewPath(msgspec.Struct):
@@ -155,4 +156,6 @@ def _digest(values: dict[str, Any]) -> array[int]:
     fields = dict(values)
     if "barcode" in fields:
         fields["barcode"] = barcode_key(fields["barcode"])
+    if custom := frozenset((field, value) for field, value in fields.items() if is_custom(field)):
+        fields["fields"] = custom
     return array("q", [hash((field, fields[field])) or 1 if field in fields else 0 for field in _ITEM_FIELDS])

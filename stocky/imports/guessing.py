@@ -66,7 +66,8 @@ def assign(header: Sequence[str], rows: Sequence[Sequence[str]], keys: Sequence[
     if not set(keys) & candidates.keys() and (question := _ask_key(header, fields, samples, keys)):
         questions.append(question)
     order = list(BY_NAME)
-    questions.sort(key=lambda question: order.index(question.field or ""))
+    # Custom fields come last.
+    questions.sort(key=lambda question: order.index(question.field) if question.field in order else len(order))
     return Assignment(fields, questions)
 
 

@@ -15,7 +15,7 @@ from stocky.http.parameters import Paging, PathId
 from stocky.http.request import StockyRequest
 from stocky.http.routing import Router
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
-from stocky.imports.fields import FIELDS
+from stocky.imports.fields import list_all_fields
 from stocky.imports.files import REFUSED, REPORT
 from stocky.imports.presets import PRESETS
 from stocky.imports.schemas import ImportField, ImportPreset, StartedImport
@@ -44,6 +44,10 @@ _FORM = {
     "update_items": "`false`: leave items that exist as they are, except for their stock and a further barcode",
     "header_row": "The line that names the columns; without it, the header is found below other text",
     "decimal": "`auto`, `point` or `comma`; `auto` refuses ambiguous numbers",
+    "project_id": "The project that needs what the rows are about: `quantity` is what it needs of each",
+    "project": "The name of a new project that needs it",
+    "unmatched": "What becomes of a row of a project that no item matches: `refuse` it, `create` the item, or add its"
+    " name as `text`",
     "import_key": "An idempotency key: stock is booked once per key, or once per file without a key",
 }
 
@@ -67,8 +71,8 @@ async def list_imports(read: Connection, imports: Imports, user: Principal, pagi
 
 
 @get("/fields", opt=members)
-async def list_import_fields() -> list[ImportField]:
-    """List the fields that a column can hold, and the headers recognised for each."""
+async def list_import_fields(read: Connection) -> list[ImportField]:
+    """List the fields that a column can hold, and the headers recognised for each; custom fields come last."""
     return [
         ImportField(
             name=field.name,
@@ -77,7 +81,7 @@ async def list_import_fields() -> list[ImportField]:
             example=field.example,
             headers=[field.name, *field.headers],
         )
-        for field in FIELDS
+        for field in await list_all_fields(read)
     ]
 
 

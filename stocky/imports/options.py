@@ -16,13 +16,14 @@ from stocky.imports import presets
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.dates import DateOrder
 from stocky.imports.layout import DELIMITERS
-from stocky.imports.schemas import Empty, Encoding, ImportOptions, ItemKey, StockMode
+from stocky.imports.schemas import Empty, Encoding, ImportOptions, ItemKey, StockMode, Unmatched
 
 E = TypeVar("E", bound=Enum)
 
 MAX_KEY = 128
 _LATER_OPTIONS: dict[str, Any] = {
     "header_row": None, "dates": None, "location": None, "repair_barcodes": None, "preset": None, "update_items": True,
+    "project_id": None, "project": None, "unmatched": "refuse",
 }  # fmt: skip
 _NEVER = object()
 _WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "point": ".", "dot": "."}
@@ -43,6 +44,8 @@ def options_of(fields: dict[str, str]) -> ImportOptions:
     preset = _preset(given.get("preset"))
     if preset is not None and "mapping" in given:
         raise Invalid("mapping: a preset has its own; leave one of the two out", field="mapping")
+    if "project" in given and "project_id" in given:
+        raise Invalid("project: it is the name of a new project; leave project or project_id out", field="project")
     given = {**(preset.options if preset else {}), **given}
     return ImportOptions(
         mapping=_mapping(given.get("mapping")),
@@ -60,10 +63,13 @@ def options_of(fields: dict[str, str]) -> ImportOptions:
         update_items=_flag("update_items", given, default=True),
         header_row=_number("header_row", given),
         dates=None if given.get("dates", "").lower() == "auto" else _choice(DateOrder, "dates", given),
-        location=_location(given.get("location")),
+        location=_name("location", given),
         repair_barcodes=None
         if given.get("repair_barcodes", "auto").lower() == "auto"
         else _flag("repair_barcodes", given, default=True),
+        project_id=_number("project_id", given),
+        project=_name("project", given),
+        unmatched=_choice(Unmatched, "unmatched", given) or Unmatched.REFUSE,
     )
 
 
@@ -138,11 +144,11 @@ def _preset(text: str | None) -> presets.Preset | None:
     return presets.BY_NAME[text.lower()]
 
 
-def _location(text: str | None) -> str | None:
+def _name(option: str, given: dict[str, str]) -> str | None:
     try:
-        return msgspec.convert(text, Name | None)
+        return msgspec.convert(given.get(option), Name | None)
     except msgspec.ValidationError as error:
-        raise Invalid(f"location: {describe_error(error, Name)}", field="location") from None
+        raise Invalid(f"{option}: {describe_error(error, Name)}", field=option) from None
 
 
 def _number(name: str, given: dict[str, str]) -> int | None:

@@ -23,6 +23,18 @@ _AMOUNT = re.compile(r"([-+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\w)|\d+)(?:[.
 _ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?!\d)")
 _GROUPS = re.compile(r"(?<=\d)[.,'\s](?=\d{3}(?!\d))")
 
+# Designators of a row: `R1, R2` or `R1-R4`.
+_DESIGNATORS = re.compile(r"[,;\s]+")
+_RANGE = re.compile(r"([^\W\d]+)(\d{1,6})[-–](?:\1)?(\d{1,6})")
+# What CAD programs write for no text.
+_NOTHING = frozenset(("~", "-", "n/a"))
+_NO = frozenset(("", "0", "no", "n", "false")) | _NOTHING
+_NOT_POPULATED = re.compile(
+    r"(?<![^\W_])(?:dn[pfi]|do not (?:populate|place|fit|install|mount)|not (?:fitted|populated|mounted))(?![^\W_])",
+    re.IGNORECASE,
+)
+_POPULATED = ("Fitted", "Populate", "Populated", "Mounted")
+
 # The cells of a row by header; a header that the file does not have is an empty cell.
 Cells = Callable[[str], str]
 
@@ -56,7 +68,7 @@ class Preset(Struct, frozen=True, kw_only=True):
 
     name: str
     title: str
-    about: Literal["inventory", "order"]
+    about: Literal["inventory", "order", "parts"]
     signs: tuple[tuple[str, ...], ...]
     takes: tuple[Take, ...]
     options: Mapping[str, str] = {}
@@ -122,6 +134,72 @@ def _is_folder(cells: Cells) -> str:
     return "a folder, not an item" if cells("Entry Type").lower() == "folder" else ""
 
 
+def _filled(text: str) -> str:
+    return "" if text.lower() in _NOTHING else text
+
+
+def _sellers_parts(text: str) -> str:
+    return _list("\n".join(part for part in text.split("\n") if _filled(part)))
+
+
+def _footprint(text: str) -> str:
+    """The name of a footprint without that of its library."""
+    return _filled(text.rpartition(":")[2])
+
+
+def _pieces(text: str) -> str:
+    """A quantity, or the number of the designators where no column has one."""
+    if text[0].isdigit() or text[0] in "+-" or not any(letter.isdigit() for letter in text):
+        return text
+    count = 0
+    for designator in _DESIGNATORS.split(text.strip(",; ")):
+        match = _RANGE.fullmatch(designator)
+        count += 1 if match is None else max(int(match[3]) - int(match[2]), 0) + 1
+    return str(count)
+
+
+def _is_not_populated(cells: Cells) -> str:
+    """Why a row is not built, by a column of its own or by words in another."""
+    if any(cells(header).lower() not in _NO for header in ("DNP", "DNF", "DNI", "Do Not Populate", "Do Not Fit")):
+        return "not populated (DNP)"
+    columns = ("Value", "Comment", "Designation", "Description", "Variation", *_POPULATED)
+    if any(_NOT_POPULATED.search(cells(header)) for header in columns):
+        return "not populated (DNP)"
+    if any(cells(header).lower() in _NO - {""} for header in _POPULATED):
+        return "not populated (DNP)"
+    excluded = cells("Exclude from BOM")
+    return "excluded from the bill of materials" if excluded.lower() not in _NO else ""
+
+
+def _parts(references: tuple[str, ...], *takes: Take) -> tuple[Take, ...]:
+    """The fields of a row of a bill of materials; parts of makers and sellers are in fields that people name."""
+    return (
+        Take("references", references, read=_filled),
+        *takes,
+        Take("description", ("Description", "Desc"), read=_filled),
+        Take("code", ("Stocky", "Stocky code", "Item code")),
+        Take("barcode", ("Barcode", "EAN", "GTIN", "UPC"), read=_filled),
+        Take(
+            "manufacturer_code",
+            (
+                "MPN", "Manufacturer Part Number", "Manufacturer Part Number 1", "Manufacturer Part", "Mfr Part Number",
+                "Mfr. Part No", "Mfr PN", "MFPN", "Part Number", "PN",
+            ),
+            read=_filled,
+        ),
+        Take(
+            "barcodes",
+            (
+                "SPN", "Supplier Part Number", "Supplier Part Number 1", "Supplier Part Number 2", "Supplier Part",
+                "DigiKey Part Number", "DigiKey PN", "DigiKey Part #", "DigiKey", "Mouser Part Number", "Mouser PN",
+                "Mouser", "LCSC Part Number", "LCSC Part #", "LCSC", "JLCPCB Part #",
+            ),
+            join="\n", read=_sellers_parts,
+        ),
+        Take("quantity", ("Quantity", "Qty", "Qnty", "Quantity Per PCB", *references), read=_pieces, default="1"),
+    )  # fmt: skip
+
+
 def _order(seller: str, seller_part: tuple[str, ...], maker_part: tuple[str, ...], *takes: Take) -> tuple[Take, ...]:
     """The fields of a line of an order; a part without a maker's number is known by the seller's."""
     return (
@@ -135,6 +213,9 @@ def _order(seller: str, seller_part: tuple[str, ...], maker_part: tuple[str, ...
 
 # An order is what arrived: it is added, and items that exist stay as they are.
 _ORDER = {"key": "manufacturer_code", "stock": "add", "update_items": "false"}
+# The numbers of sellers have no check digit.
+_PARTS = {"repair_barcodes": "false"}
+_KICAD_REFERENCES = ("Reference", "References", "Refs", "Ref", "Designator")
 
 PRESETS = (
     Preset(
@@ -305,6 +386,35 @@ PRESETS = (
             Take("notes", ("Customer NO.", "Customer #")),
         ),
         options=_ORDER,
+    ),
+    Preset(
+        name="altium",
+        title="Altium Designer",
+        about="parts",
+        signs=(("Comment", "Designator", "Footprint"), ("Comment", "Designator", "LibRef")),
+        takes=_parts(
+            ("Designator",),
+            Take("name", ("Comment", "Value", "Name", "LibRef"), read=_filled),
+            Take("footprint", ("Footprint",), read=_footprint),
+        ),
+        options=_PARTS,
+        skips=_is_not_populated,
+    ),
+    Preset(
+        name="kicad",
+        title="KiCad",
+        about="parts",
+        signs=(
+            *((reference, "Value", other) for reference in _KICAD_REFERENCES for other in ("Footprint", "DNP")),
+            ("Designator", "Designation", "Footprint"), ("Designator", "Designation", "Package"),
+        ),
+        takes=_parts(
+            _KICAD_REFERENCES,
+            Take("name", ("Value", "Designation"), read=_filled),
+            Take("footprint", ("Footprint", "Package"), read=_footprint),
+        ),
+        options=_PARTS,
+        skips=_is_not_populated,
     ),
 )  # fmt: skip
 BY_NAME = {preset.name: preset for preset in PRESETS}

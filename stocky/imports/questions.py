@@ -9,7 +9,7 @@ from msgspec import Struct
 from stocky.errors import Invalid
 
 # The option of an import that answers a question.
-Option = Literal["mapping", "preset", "encoding", "dates", "location", "repair_barcodes"]
+Option = Literal["mapping", "preset", "encoding", "dates", "location", "repair_barcodes", "project"]
 
 
 class Answer(Struct, kw_only=True):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import msgspec
 
 from stocky.barcodes.codes import normalize_barcode as barcode_key
 from stocky.barcodes.measures import item_number
+from stocky.catalogue.field_repository import Fields, fields_of_types
 from stocky.catalogue.finding import find_owners_of_parts, fold_part
 from stocky.catalogue.location_names import LocationNames
 from stocky.catalogue.repository import get_items
@@ -17,12 +17,13 @@ from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.errors import Conflict
 from stocky.imports.column_sources import AUTO_KEYS
+from stocky.imports.fields import is_custom
 from stocky.imports.repository import ImportKeys
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
 from stocky.names import name_key
 from stocky.settings.measure_rules import rules_for
-from stocky.stock.models import SkuState
+from stocky.stock.models import LotKey, SkuState
 
 
 class Location(msgspec.Struct):
@@ -82,9 +83,11 @@ class FoundReferences:
         # By the maker's part number, as it is compared.
         self.parts: dict[str, list[int]] = {}
         self.types: dict[str, int] = {}
+        # The custom fields of types, where rows have any.
+        self.fields: dict[int, Fields] = {}
         self.locations: LocationNames[Location] = LocationNames([])
         self.boxes: dict[tuple[int, int], Location] = {}
-        self.levels: dict[tuple[int, int, date | None], SkuState] = {}
+        self.levels: dict[tuple[int, int, LotKey], SkuState] = {}
         # By row number, for rows with stock.
         self.bookings: dict[int, Booking] = {}
 
@@ -178,11 +181,48 @@ async def find_references(
     if wanted_types:
         types = await read.all("find_item_types", _Type, keys=wanted_types)
         found.types = {each.name_key: each.id for each in types}
+    if any(is_custom(field) for each in values for field in each):
+        type_ids = {item.type_id for item in found.items.values() if item.type_id is not None}
+        found.fields = await fields_of_types(read, type_ids | set(found.types.values()))
     stocked = [line for line in lines if line.has_stock]
     if stocked:
         await names.look_up(read, stocked)
         await _find_stock(read, found, stocked, ids, names)
     return found
+
+
+async def find_parts(read: Connection, lines: list[Line]) -> FoundReferences:
+    """Reads the items that rows of parts may mean: by code, barcode, the maker's part number or exact name."""
+    found = FoundReferences()
+    values = [line.values for line in lines]
+    wanted_barcodes = {code for each in values for code in barcodes_of(each)}
+    wanted_barcodes |= {barcode_key(code) for code in wanted_barcodes}
+    barcodes = await read.all("find_barcodes", _Barcode, code_keys=wanted_barcodes)
+    codes = await read.all("find_item_codes", _Code, codes={each["code"] for each in values if "code" in each})
+    called = await read.all("find_items_named", _Named, names={name for each in values for name in part_names(each)})
+    parts = await find_owners_of_parts(read, {part for each in values for part in part_numbers(each)})
+    ids = {each.item_id for each in barcodes} | {each.id for each in codes} | {each.id for each in called}
+    ids.update(*parts.values())
+    found.items = await get_items(read, ids)
+    found.codes = {each.code: each.id for each in codes}
+    found.barcodes = {each.code_key: each.item_id for each in barcodes}
+    for each in called:
+        found.names.setdefault(each.name, []).append(each.id)
+    found.parts = parts
+    return found
+
+
+def part_names(values: dict[str, Any]) -> list[str]:
+    """The names that the item of a part may have, the most special first."""
+    name, footprint = values.get("name", ""), values.get("footprint")
+    names = [values.get("manufacturer_code", ""), f"{name}, {footprint}" if name and footprint else "", name]
+    return [each for each in dict.fromkeys(names) if each]
+
+
+def part_numbers(values: dict[str, Any]) -> list[str]:
+    """The maker's part number of a part, as it is compared; without one its value may be it."""
+    number = fold_part(values.get("manufacturer_code") or values.get("name") or "")
+    return [number] if number else []
 
 
 def _replace_pieces(values: list[dict[str, Any]], numbers: dict[str, str], known: set[str]) -> None:
@@ -210,7 +250,7 @@ async def _find_stock(
         if location.box_no is not None and location.loc_no is not None:
             found.boxes[location.box_no, location.loc_no] = location
     for level in await read.all("list_skus_of_items", SkuState, ids=ids):
-        found.levels[level.item_id, level.location_id, level.expiry_date] = level
+        found.levels[level.item_id, level.location_id, level.key] = level
     waiting = [(line.number, *names.of(line), 1) for line in lines]
     while waiting:
         event_ids = {name.event_id(number, time) for _, name, number, time in waiting}

@@ -125,6 +125,9 @@ class ImportRollback:
     async def _restore_item(self, tx: Connection, entry: Entry) -> bool:
         item = await catalogue.get_item(tx, int(entry.subject_id))
         fields = _fields_to_restore(item, entry, item.name)
+        if "fields" in fields:
+            # A value that is not named would stay.
+            fields["fields"] = dict.fromkeys(entry.details["after"]["fields"]) | fields["fields"]
         if fields:
             await catalogue.change_item(tx, item.id, msgspec.convert(fields, ItemChange), self._by)
         return bool(fields)

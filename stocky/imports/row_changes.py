@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import msgspec
 
 from stocky.barcodes.codes import normalize_barcode as barcode_key
+from stocky.catalogue.fields import plain_text
 from stocky.catalogue.finding import fold_part
 from stocky.catalogue.location_names import AmbiguousName
 from stocky.catalogue.repository import check_upc
 from stocky.catalogue.schemas import Item, Name
 from stocky.errors import Invalid
+from stocky.imports.cell_values import Unreadable
+from stocky.imports.field_cells import FieldCell
+from stocky.imports.fields import is_custom
 from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of, location_of, paths_to
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
 from stocky.names import name_key
 from stocky.quantity import from_milli, to_milli
-from stocky.schema import StorageType
+from stocky.schema import FIELD_PREFIX, StorageType
 from stocky.stock import units
-from stocky.stock.models import SkuState
+from stocky.stock.models import LotKey, SkuState
 
 # Fields of a row that are stored unchanged in an item.
 _PLAIN = {
@@ -34,6 +37,7 @@ _PLAIN = {
 }
 # Fields of a row in thousandths, stored as quantities of an item.
 _LEVELS = ("min_quantity", "reorder_quantity")
+_DAYS = ("shelf_life_days", "opened_days")
 
 
 class RowRejected(Exception):
@@ -62,7 +66,7 @@ class StockStep(msgspec.Struct):
 
     mode: StockMode
     quantity_milli: int
-    lot: date | None
+    lot: LotKey
     location: Location | None
     # Its path; of one to create as the row has it, with those that are to be created, from the top down.
     location_path: str
@@ -117,11 +121,14 @@ def new_item(line: Line, found: FoundReferences) -> ItemStep:
     for field in _LEVELS:
         if values.get(field) is not None:
             fields[field] = from_milli(values[field])
+    fields |= {field: values[field] for field in _DAYS if values.get(field) is not None}
     if values.get("tags"):
         fields["tags"] = list(values["tags"])
     main, packs = _barcodes(values, None)
     if packs:
         fields |= {"upc": main, "barcodes": packs}
+    if custom := _custom_values(values, None, found):
+        fields["fields"] = custom
     return ItemStep(fields, values.get("type"), [f"new item {values['name']}"])
 
 
@@ -148,6 +155,10 @@ def item_change(line: Line, item: Item, found: FoundReferences, options: ImportO
             after = None if values[field] is None else from_milli(values[field])
             step.fields[field] = after
             step.messages.append(_change(field, before, after))
+    for field in _DAYS:
+        if field in values and values[field] != getattr(item, field):
+            step.fields[field] = values[field]
+            step.messages.append(_change(field, getattr(item, field), values[field]))
     if "tags" in values and {name_key(each) for each in values["tags"]} != {name_key(each) for each in item.tags}:
         step.fields["tags"] = list(values["tags"])
         step.messages.append(_change("tags", "; ".join(item.tags), "; ".join(values["tags"])))
@@ -164,6 +175,10 @@ def item_change(line: Line, item: Item, found: FoundReferences, options: ImportO
             _check_main(main)
             step.fields["upc"] = main
         step.messages.append(_change("barcodes", ", ".join(current), ", ".join(packs)))
+    if custom := _custom_values(values, item, found):
+        step.fields["fields"] = custom
+        before_texts = {name_key(name): plain_text(value) for name, value in item.fields.items()}
+        step.messages += [_change(name, before_texts.get(name_key(name)), text) for name, text in custom.items()]
     return step
 
 
@@ -174,7 +189,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     if booking.is_done:
         return None
     location, new_paths = _location(values, found, options)
-    lot = values.get("expiry_date")
+    lot = LotKey(values.get("expiry_date"), values.get("lot", ""), values.get("serial", ""), values.get("opened_on"))
     level = None if item is None or location is None else found.levels.get((item.id, location.id, lot))
     quantity, unit, notes = values["quantity"], values.get("unit"), values.get("notes")
     details = {}
@@ -185,6 +200,8 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         details = {name: text for name, text in sent.items() if text and text != _bare(getattr(level, name))}
     current = level.quantity_milli if level is not None and level.is_active else None
     adds = options.stock is StockMode.ADD
+    if lot.serial:
+        _check_piece(lot.serial, quantity + (current or 0) * adds, booked_unit, found, item, level)
     books = adds or current != quantity
     if books and quantity < 0:
         raise RowRejected("Stock cannot be set below 0; book a removal instead", "quantity")
@@ -193,7 +210,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     if books:
         what = f"+{units.describe(quantity)}" if adds else units.describe(quantity)
         was = "" if adds or current is None else f" instead of {units.describe(current)}"
-        messages.append(f"{what} at {path}{was}" + (f", expiring {lot}" if lot else ""))
+        messages.append(f"{what} at {path}{was}" + lot.describe())
     messages += [_change(field, getattr(level, field), text) for field, text in details.items()]
     storage_type = values.get("location_storage_type") or StorageType.OTHER
     sku_id = None if level is None else level.id
@@ -214,6 +231,21 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         details=details,
         messages=messages,
     )
+
+
+def _check_piece(
+    serial: str, after: int, unit: str | None, found: FoundReferences, item: Item | None, level: SkuState | None
+) -> None:
+    """Raises RowRejected for a serial number that would not be that of one piece at one place."""
+    if unit is not None and not units.counts_pieces(unit):
+        raise RowRejected(f"A serial number names one piece, which is not counted in {unit}", "unit")
+    if after not in (0, 1000):
+        raise RowRejected(f"A serial number names one piece: there would be {units.describe(after)} of it", "quantity")
+    if item is None or not after:
+        return
+    pieces = [each for each in found.levels.values() if each.item_id == item.id and each.serial == serial]
+    if any(each.quantity_milli for each in pieces if each is not level):
+        raise RowRejected(f"The piece with the serial number {serial} is in stock at another place already", "serial")
 
 
 def _in_unit_of(
@@ -303,6 +335,39 @@ def _barcodes(values: dict[str, Any], item: Item | None) -> tuple[str | None, di
     if main is None:
         return given, {given: 1000, **current}
     return main, {**current, given: 1000}
+
+
+def _custom_values(values: dict[str, Any], item: Item | None, found: FoundReferences) -> dict[str, str | None]:
+    """The values of custom fields that the row sets, or that it clears, by their names; without those that are equal.
+
+    Raises RowRejected for a field that the type of the item lacks after the row, and for a value that does not fit.
+    """
+    cells: dict[str, FieldCell | None] = {field: cell for field, cell in values.items() if is_custom(field)}
+    if not cells:
+        return {}
+    type_id, type_name = (None, None) if item is None else (item.type_id, item.type_name)
+    if "type" in values:
+        type_name = values["type"]
+        type_id = found.types.get(name_key(type_name or ""))
+    fields = {} if type_id is None else found.fields.get(type_id, {})
+    # Another type hides the values.
+    current = item.fields if item is not None and type_id == item.type_id else {}
+    texts = {name_key(name): plain_text(value) for name, value in current.items()}
+    changed: dict[str, str | None] = {}
+    for field, cell in cells.items():
+        key = field.removeprefix(FIELD_PREFIX)
+        if key not in fields:
+            if cell is None:
+                continue
+            lacks = f"The type {type_name} has no field {key!r}; add it first" if type_name else "It needs a type"
+            raise RowRejected(f"{lacks}, to have a value here", field)
+        try:
+            text = None if cell is None else cell.read(fields[key])
+        except Unreadable as error:
+            raise RowRejected(str(error), field) from None
+        if text != texts.get(key):
+            changed[fields[key].name] = text
+    return changed
 
 
 def _check_main(barcode: str | None) -> None:

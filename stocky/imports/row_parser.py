@@ -17,10 +17,11 @@ from stocky.imports.barcode_repair import repair
 from stocky.imports.cell_values import Unreadable, milli_of, total_in
 from stocky.imports.column_sources import AUTO_KEYS, cell_at, find_sources, preset_of, require_key
 from stocky.imports.csv_reader import Row
-from stocky.imports.dates import date_of
-from stocky.imports.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About
+from stocky.imports.dates import date_of, is_like_date
+from stocky.imports.field_cells import FieldCell
+from stocky.imports.fields import MAX_LENGTHS, QUANTITIES, READERS, About, about, is_custom
 from stocky.imports.schemas import Empty, ImportOptions, Reading, StockMode
-from stocky.stock.schemas import Unit
+from stocky.stock.schemas import Lot, Serial, Unit
 
 MAX_BARCODES, MAX_TAGS = 100, 50
 _PLACES = ("location", "location_path", "box_no", "loc_no")
@@ -30,6 +31,8 @@ CLEARED: dict[str, Any] = {
     "description": "",
     "min_quantity": None,
     "reorder_quantity": None,
+    "shelf_life_days": None,
+    "opened_days": None,
     "manufacturer_code": "",
     "type": None,
     "tags": (),
@@ -42,6 +45,8 @@ _PATTERNS: dict[str, tuple[Any, str]] = {
     "seller_link": (Link, "a link that begins with https://"),
     "type": (TypeName, "a name"),
     "unit": (Unit, "a unit; remove characters that are not text"),
+    "lot": (Lot, "the number of a lot; remove characters that are not text"),
+    "serial": (Serial, "a serial number; remove characters that are not text"),
 }
 
 
@@ -149,13 +154,19 @@ class Columns:
             text = cell.strip()
             try:
                 if text:
+                    if field == "lot" and self._is_expiry(text):
+                        field = "expiry_date"
                     # A blank at the end of a list may be escaped; split_list removes any other.
                     found[field] = self._value(field, cell if field in _LISTS else text, repairs)
-                elif self.options.empty is Empty.CLEAR and field in CLEARED:
-                    found[field] = CLEARED[field]
+                elif self.options.empty is Empty.CLEAR and (field in CLEARED or is_custom(field)):
+                    found[field] = CLEARED.get(field)
             except Unreadable as error:
                 problems.append(Problem(str(error), source.header))
-        if self._preset is not None and "quantity" not in found:
+        if self.options.fills_project:
+            if "quantity" not in self._sources.by_field:
+                # A row for each part.
+                found["quantity"] = 1000
+        elif self._preset is not None and "quantity" not in found:
             # Other programs describe items without stock in the same columns.
             found = of_item(found)
         if self.options.location and "quantity" in found and not any(each in found for each in _PLACES):
@@ -175,6 +186,10 @@ class Columns:
         match = _ORIGIN.fullmatch(text)
         return text, None if match is None else Origin(match[1], match[2], int(match[3]))
 
+    def _is_expiry(self, text: str) -> bool:
+        """Whether the text of a lot is its expiry date."""
+        return "expiry_date" not in self._sources.by_field and is_like_date(text)
+
     def _repaired(self, text: str, repairs: dict[str, Repair]) -> str:
         """The barcode of a text, which is noted if a spreadsheet changed it."""
         if self.options.repair_barcodes is False:
@@ -186,6 +201,9 @@ class Columns:
         return repaired.barcode
 
     def _value(self, field: str, text: str, repairs: dict[str, Repair]) -> Any:
+        if is_custom(field):
+            dates = self.options.dates or self.reading.dates
+            return FieldCell(text, self.options.decimal, self._point_may_group, dates)
         if field in QUANTITIES:
             milli = self._milli(text)
             if field == "min_quantity" and milli < 0:
@@ -193,7 +211,7 @@ class Columns:
             if field == "reorder_quantity" and milli <= 0:
                 raise Unreadable("A reorder quantity is more than 0")
             return milli
-        if field == "expiry_date":
+        if field in ("expiry_date", "opened_on"):
             return date_of(text, self.options.dates or self.reading.dates)
         if field in READERS:
             return READERS[field](text)
@@ -241,8 +259,14 @@ class Columns:
 
     def _contradictions(self, found: dict[str, Any]) -> list[Problem]:
         """Problems between cells."""
+        if self.options.fills_project:
+            if found.get("quantity", 0) <= 0:
+                return [self._problem("quantity", "It needs a quantity of more than 0")]
+            return []
         if not any(field in found for field in STOCK_FIELDS):
-            alone = [field for field in ("expiry_date", "loc_no", "notes") if field in found]
+            alone = [
+                field for field in ("expiry_date", "loc_no", "notes", "lot", "serial", "opened_on") if field in found
+            ]
             return [self._problem(alone[0], "It has no stock; fill in location and quantity too")] if alone else []
         if "quantity" not in found:
             return [self._problem("quantity", "It has a location and no quantity; fill in both, or neither")]
@@ -288,4 +312,4 @@ def _fits(text: str, kind: Any) -> bool:
 
 def of_item(found: dict[str, Any]) -> dict[str, Any]:
     """The item fields of a row's values."""
-    return {field: value for field, value in found.items() if BY_NAME[field].about is About.ITEM}
+    return {field: value for field, value in found.items() if about(field) is About.ITEM}

@@ -46,8 +46,19 @@ class Empty(AnyCase):
     CLEAR = "clear"
 
 
+class Unmatched(AnyCase):
+    """What is done with a row of a project whose part is no item: `refuse` it, `create` the item, or add the `text`."""
+
+    REFUSE = "refuse"
+    CREATE = "create"
+    TEXT = "text"
+
+
 class ImportOptions(Struct, frozen=True, kw_only=True):
-    """The options of an import. `mapping` is by header; None derives it from the headers."""
+    """The options of an import. `mapping` is by header; None derives it from the headers.
+
+    With a project, which exists (`project_id`) or is new (`project` is its name), the rows are what it needs.
+    """
 
     mapping: dict[str, str | None] | None = None
     key: ItemKey = ItemKey.AUTO
@@ -66,6 +77,13 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     repair_barcodes: bool | None = None
     preset: str | None = None
     update_items: bool = True
+    project_id: int | None = None
+    project: str | None = None
+    unmatched: Unmatched = Unmatched.REFUSE
+
+    @property
+    def fills_project(self) -> bool:
+        return self.project_id is not None or self.project is not None
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -93,7 +111,7 @@ class ImportPreset(Struct, kw_only=True):
 
     name: Annotated[str, Meta(examples=["homebox"])]
     title: Annotated[str, Meta(examples=["Homebox"])]
-    about: Literal["inventory", "order"]
+    about: Literal["inventory", "order", "parts"]
     columns: Annotated[dict[str, list[str]], Meta(examples=[{"name": ["HB.name"]}])]
     options: Annotated[dict[str, str], Meta(description="Options that it sets, unless they are sent", examples=[{}])]
 
@@ -155,9 +173,7 @@ class ImportReport(Struct, kw_only=True):
     changed: int = 0
     unchanged: int = 0
     refused: int = 0
-    skipped: Annotated[
-        int, Meta(description="Rows that are about no item, such as totals; they are not among the lines")
-    ] = 0
+    skipped: Annotated[int, Meta(description="Rows about no item, such as totals, which are not among the lines")] = 0
     repaired: Annotated[int, Meta(description="Rows with a barcode that a spreadsheet had changed")] = 0
     already_imported: Annotated[int, Meta(description="Rows whose stock an earlier run of this import booked")] = 0
     new_locations: list[str] = []
@@ -167,6 +183,7 @@ class ImportReport(Struct, kw_only=True):
         list[LineReport], Meta(description="The first rows that create or change; report.csv has all")
     ] = []
     batch_id: str | None = None
+    project_id: Annotated[int | None, Meta(description="The project whose needs the rows are")] = None
     written: Written | None = None
     taken_back: TakenBack | None = None
 

@@ -22,7 +22,7 @@ from stocky.auth.schemas import Principal, Role
 from stocky.config import Config
 from stocky.db import Connection, Database, Listing
 from stocky.disk import disk_errors
-from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
+from stocky.errors import Conflict, Forbidden, NotFound, StockyError, Unavailable
 from stocky.http.uploads import Upload, UploadKind, receive_upload
 from stocky.imports import presets, repository
 from stocky.imports.applier import Applier, RowFailedLate
@@ -30,7 +30,9 @@ from stocky.imports.csv_reader import Sheet
 from stocky.imports.drafts import Draft, copy_draft, remove_imported
 from stocky.imports.files import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, open_reports, sync
 from stocky.imports.options import import_key, open_sheet, options_of
-from stocky.imports.planner import Plan, Planner, store_plan
+from stocky.imports.parts import PartsList, check_project, find_project, write_parts
+from stocky.imports.planner import CHUNK_ROWS, Plan, Planner, next_rows, store_plan
+from stocky.imports.references import find_parts
 from stocky.imports.repository import ImportKeys, ImportName, UnbookedRows
 from stocky.imports.rollback import ImportRollback
 from stocky.imports.row_parser import Columns
@@ -59,6 +61,7 @@ MAX_FIELD = 65_536
 # Retries after a killed process or an unavailable database.
 ATTEMPTS = 10
 SWEEP_SECONDS = 3_600
+_DRY_RUN = "Dry run: nothing was written"
 WANTED = UploadKind("table", "items.csv", "; import it in parts", MAX_FIELD)
 
 
@@ -80,8 +83,8 @@ class Imports:
     async def start(self, request: Request[Any, Any, Any], by: Principal) -> StartedImport:
         """Stores the form's file, checks its header and queues a job.
 
-        Raises BadRequest without a form, TooLarge, Invalid for invalid options or header, Unavailable while too many
-        imports wait.
+        Raises BadRequest without a form, TooLarge, Invalid for invalid options or header, Conflict for a project that
+        is withdrawn, Unavailable while too many imports wait.
         """
         await self._require_room()
         import_id = uuid.uuid4().hex
@@ -117,6 +120,9 @@ class Imports:
             raise Unavailable(f"{MOST_WAITING} imports are waiting already; try again later", retry_after=30)
 
     async def _enqueue(self, import_id: str, upload: Upload, options: ImportOptions, by: Principal) -> StartedImport:
+        if options.project_id is not None:
+            async with self._database.read() as read:
+                await check_project(read, options.project_id)
         found = await asyncio.to_thread(_survey, upload, options)
         order = ImportOrder(
             import_id=import_id,
@@ -190,11 +196,13 @@ class Imports:
         async with self._database.read() as read:
             earlier = await repository.list_earlier_imports(read, key, fingerprint)
         names = ImportKeys(ImportName(key, fingerprint, order.import_id, earlier))
+        if order.options.fills_project:
+            return await self._import_parts(order, names, by, report)
         plan = await self._plan(order, names, report)
         if order.options.dry_run:
-            return _report_of(order, plan, "Dry run: nothing was written", applied=False)
+            return _report_of(order, plan, _DRY_RUN, applied=False)
         if plan.refused and not order.options.partial:
-            message = f"Nothing was written: {plan.refused} of {plan.lines} rows are refused"
+            message = _nothing_written(plan)
             # An earlier attempt may have been killed while it wrote.
             taken_back = await self._roll_back(order, by, report)
             return _report_of(order, plan, message, applied=False, taken_back=taken_back)
@@ -215,13 +223,7 @@ class Imports:
         for each in refused:
             first.refuse_late(each.line, each)
         written = await self._finish(order, names.own, by, plan)
-        count = first.created + first.changed
-        message = f"{count} row{' was' if count == 1 else 's were'} imported, {first.refused} refused"
-        if first.unchanged:
-            message += f", {first.unchanged} unchanged"
-        if first.skipped:
-            several = first.skipped > 1
-            message += f"; {first.skipped} row{'s' * several} about no item {'were' if several else 'was'} skipped"
+        message = _summary(first)
         if first.already_imported:
             message += f"; the stock of {first.already_imported} rows was booked before and is not booked again"
         return _report_of(order, first, message, applied=True, written=written)
@@ -241,6 +243,46 @@ class Imports:
             with open_reports(directory, sheet.header, names, again=True) as reports:
                 applier = Applier(self._database, self._recorder, columns, names, by)
                 return await applier.run(sheet, plan, reports, report)
+
+    async def _import_parts(
+        self, order: ImportOrder, names: ImportKeys, by: Principal, report: ProgressCallback
+    ) -> ImportReport:
+        """Gives a project what the rows of the file need. Raises Invalid, or NotFound or Conflict after a rollback."""
+        parts = await self._list_parts(order, names, report)
+        plan = parts.plan
+        if order.options.dry_run:
+            return _report_of(order, plan, _DRY_RUN, applied=False)
+        if plan.refused and not order.options.partial:
+            # An earlier attempt may have been killed while it created items.
+            taken_back = await self._roll_back(order, by, report)
+            return _report_of(order, plan, _nothing_written(plan), applied=False, taken_back=taken_back)
+        first = await asyncio.to_thread(store_plan, self.store.directory_of(order.import_id) / PLAN, plan)
+        try:
+            project_id = await write_parts(self._database, order, parts.needs, by, report)
+        except (NotFound, Conflict):
+            await self._roll_back(order, by, report)
+            raise
+        async with self._database.read() as read:
+            written = await repository.count_written(read, order.import_id)
+        return _report_of(order, first, _summary(first), applied=True, written=written, project_id=project_id)
+
+    async def _list_parts(self, order: ImportOrder, names: ImportKeys, report: ProgressCallback) -> PartsList:
+        """What the project needs by the rows of the file. Raises Invalid, Conflict for a project that is withdrawn."""
+        directory = self.store.directory_of(order.import_id)
+        async with self._database.read() as read:
+            project_id = await find_project(read, order)
+            current = [] if project_id is None else await check_project(read, project_id)
+        async with _sheet(directory / UPLOAD, order) as (sheet, columns):
+            parts = PartsList(columns, current)
+            rows = (columns.line(row) for row in sheet.rows())
+            while chunk := await asyncio.to_thread(next_rows, rows, CHUNK_ROWS):
+                async with self._database.read() as read:
+                    found = await find_parts(read, [line for line in chunk if line.values])
+                await asyncio.to_thread(parts.add, chunk, found)
+                report("checking", parts.row_count, None, "rows")
+            with open_reports(directory, sheet.header, names) as reports:
+                await asyncio.to_thread(parts.report, reports)
+        return parts
 
     async def _principal(self, user_id: int) -> Principal:
         async with self._database.read() as read:
@@ -292,6 +334,21 @@ async def _sheet(file: Path, order: ImportOrder) -> AsyncIterator[tuple[Sheet, C
         sheet.close()
 
 
+def _nothing_written(plan: Plan) -> str:
+    return f"Nothing was written: {plan.refused} of {plan.lines} rows are refused"
+
+
+def _summary(plan: Plan) -> str:
+    count = plan.created + plan.changed
+    message = f"{count} row{' was' if count == 1 else 's were'} imported, {plan.refused} refused"
+    if plan.unchanged:
+        message += f", {plan.unchanged} unchanged"
+    if plan.skipped:
+        several = plan.skipped > 1
+        message += f"; {plan.skipped} row{'s' * several} about no item {'were' if several else 'was'} skipped"
+    return message
+
+
 def _survey(upload: Upload, options: ImportOptions) -> Survey:
     """Surveys an upload and stores it durably. Raises Invalid, QuestionAsked, OutOfSpace or Unavailable."""
     found = survey(upload.file, options)
@@ -308,6 +365,7 @@ def _report_of(
     applied: bool,
     written: Written | None = None,
     taken_back: TakenBack | None = None,
+    project_id: int | None = None,
 ) -> ImportReport:
     counts = {
         name: getattr(plan, name)
@@ -326,6 +384,7 @@ def _report_of(
         errors=plan.errors,
         changes=plan.changes,
         batch_id=order.import_id if written is not None and written.stock_events else None,
+        project_id=project_id or order.options.project_id,
         written=written,
         taken_back=taken_back,
     )

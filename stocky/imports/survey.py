@@ -14,7 +14,7 @@ from stocky.imports.barcode_repair import add_zero, may_lack_zero
 from stocky.imports.cell_values import has_decimal_comma, total_in
 from stocky.imports.column_sources import Sources, find_sources, key_fields, of_fields, preset_of
 from stocky.imports.csv_reader import Sheet
-from stocky.imports.dates import DateSurvey
+from stocky.imports.dates import DateSurvey, is_like_date
 from stocky.imports.encodings import check_encoding
 from stocky.imports.fields import QUANTITIES
 from stocky.imports.guessing import assign
@@ -49,6 +49,8 @@ def survey(file: Path, options: ImportOptions) -> Survey:
         sources, questions = of_fields(sheet.header, assigned.fields), assigned.questions
     else:
         sources = find_sources(sheet.header, options)
+    if (preset := preset_of(options)) and preset.about == "parts" and not options.fills_project:
+        raise QuestionAsked([_ask_project(preset)], sources.fields)
     cells = _CellSurvey(sources, options)
     if cells.is_needed:
         whole = open_sheet(file, options)
@@ -75,10 +77,14 @@ class _CellSurvey:
         self._options = options
         self._sources = sources.by_field
         self._skips = sources.skips
-        self._dates = DateSurvey() if "expiry_date" in self._sources and options.dates is None else None
+        # A lot may be an expiry date where no column has these.
+        expiry = next((field for field in ("expiry_date", "lot") if field in self._sources), "")
+        self._date_fields = [field for field in (expiry, "opened_on") if field in self._sources]
+        self._dates = DateSurvey() if self._date_fields and options.dates is None else None
         self._lacks_location = (
             "quantity" in self._sources
             and not options.location
+            and not options.fills_project
             and not self._sources.keys() & {"location", "location_path", "box_no"}
         )
         self._has_quantities = False
@@ -94,8 +100,11 @@ class _CellSurvey:
         return self._dates is not None or self._lacks_location or bool(self._barcodes) or bool(self._quantities)
 
     def add(self, cells: list[str]) -> None:
-        if self._dates is not None and (text := self._cell(cells, "expiry_date")):
-            self._dates.add(text)
+        if self._dates is not None:
+            for field in self._date_fields:
+                text = self._cell(cells, field)
+                if text and (field != "lot" or is_like_date(text)):
+                    self._dates.add(text)
         if self._lacks_location and not self._has_quantities and self._cell(cells, "quantity"):
             self._has_quantities = total_in(cells) is None and not (self._skips and self._skips(cells))
         if not self._has_decimal_commas:
@@ -126,7 +135,7 @@ class _CellSurvey:
                     ),
                 )
             )
-        if self._dates is not None and (question := self._dates.question(self._header("expiry_date"))):
+        if self._dates is not None and (question := self._dates.question(self._header(self._date_fields[0]))):
             found.append(question)
         confirmed, others = self._shortened[True], self._shortened[False]
         if confirmed and others and self._options.repair_barcodes is None:
@@ -168,6 +177,16 @@ def ask_preset(preset: Preset) -> Question:
             Answer(options={"preset": preset.name}, sample=preset.title),
             Answer(options={"preset": NONE}),
         ],
+    )
+
+
+def _ask_project(preset: Preset) -> Question:
+    return Question(
+        option="project",
+        message=(
+            f"The parts of a file of {preset.title} are what a project needs; set project_id to one, or project to the"
+            " name of a new one"
+        ),
     )
 
 

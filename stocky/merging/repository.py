@@ -15,6 +15,7 @@ from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import describe_misread, read_plain
 from stocky.catalogue import repository as catalogue
+from stocky.catalogue.field_repository import return_values, take_values
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection, Listing
 from stocky.errors import Conflict, Invalid
@@ -82,6 +83,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
         project_entries=await move_project_entries(tx, source, target, moment),
         documents=await move_documents(tx, source, target, moment),
         image_document_id=source.image_document_id,
+        fields=await take_values(tx, source, target),
     )
     await tx.execute("move_barcodes", source_id=source.id, target_id=target.id)
     await tx.execute("mark_merged", source_id=source.id, target_id=target.id, moment=moment)
@@ -156,6 +158,7 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     when = {"merged_at": merge.merged_at, "moment": moment}
     await return_list_entries(tx, merge.moved.list_entries, source, target, by, **when)
     await return_project_entries(tx, merge.moved.project_entries, source, target, **when)
+    await return_values(tx, target, merge.moved.fields)
     await return_documents(tx, merge.moved.documents, merge.moved.image_document_id, source_id, target.id, moment)
     await _touch(tx, target.id)
     await evaluate_alerts(tx, [source_id, target.id])

@@ -91,6 +91,8 @@ class Moved(Struct, kw_only=True):
     project_entries: list[MovedEntry] = []
     documents: list[int] = []
     image_document_id: int | None = None
+    # The texts of the values that the target lacked and got; the source has the values, too.
+    fields: dict[str, str] = {}
 
 
 class OpenMerge(Struct, kw_only=True):

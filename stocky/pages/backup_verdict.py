@@ -39,6 +39,8 @@ TABLES: dict[str, Text] = {
     "document": _("Documents"),
     "event_refusal": _("Rejected events"),
     "item": _("Items"),
+    "item_field": _("Fields of types"),
+    "item_field_value": _("Fields of items"),
     "item_merge": _("Merges of items"),
     "item_tag": _("Tags of items"),
     "item_type": _("Types"),

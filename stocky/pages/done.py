@@ -48,6 +48,9 @@ _ITEM: dict[str, Text] = {
     "new-type": _("The type is added"),
     "type": _("The type is changed"),
     "no-type": _("The type is deleted"),
+    "new-field": _("The field is added"),
+    "field": _("The field is changed"),
+    "no-field": _("The field is deleted"),
     "combined": _("They are one now"),
 }
 

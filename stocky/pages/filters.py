@@ -32,6 +32,11 @@ def quantity(value: Number) -> str:
     return text.replace(".", _decimal_point()).replace("-", _MINUS)
 
 
+def decimal(text: str) -> str:
+    """A decimal number of any size, with a comma in German; without separators, so that a form accepts it."""
+    return text.replace(".", _decimal_point()).replace("-", _MINUS)
+
+
 def signed(value: Number) -> str:
     """A change of a quantity: `+1`, `−2`."""
     text = quantity(value)
@@ -105,5 +110,6 @@ def _decimal_point() -> str:
 
 
 FILTERS = {
-    each.__name__: each for each in (quantity, signed, unit, measured, number, percent, filesize, moment, day, day_text)
+    each.__name__: each
+    for each in (quantity, decimal, signed, unit, measured, number, percent, filesize, moment, day, day_text)
 }

@@ -39,6 +39,13 @@ FIELD_WORDS: dict[str, Text] = {
     "unit": _("Unit"),
     "expiry_date": _("Expires"),
     "notes": _("Notes"),
+    "lot": _("Lot"),
+    "serial": _("Serial number"),
+    "opened_on": _("Opened on"),
+    "shelf_life_days": _("Keeps"),
+    "opened_days": _("Keeps once opened"),
+    "footprint": _("Footprint"),
+    "references": _("Designators"),
 }
 ENCODINGS = {
     "utf-8": "UTF-8",
@@ -54,6 +61,7 @@ _ASKED = {
     "dates": "Choose the order of the dates: %(samples)s",
     "repair_barcodes": "Some barcodes may lack a leading zero: %(samples)s",
     "location": "No column holds a location; name the location of all rows",
+    "project": "Choose the project that needs the parts, or name a new one",
 }
 _OPTIONS = (
     "key",
@@ -68,12 +76,18 @@ _OPTIONS = (
     "repair_barcodes",
     "preset",
     "import_key",
+    "project",
+    "project_id",
+    "unmatched",
 )
 
 
 def shown_options(form: Form[Any]) -> dict[str, str]:
     """The options as the fields of the API's form; an unticked box is `false`."""
     given = {name: str(form.text(name)) for name in _OPTIONS}
+    if given["project_id"]:
+        # The name in the form is that of a new project.
+        given["project"] = ""
     return given | {name: "true" if form.checked(name) else "false" for name in _BOXES}
 
 
@@ -95,7 +109,7 @@ def column_questions(table: DraftTable) -> list[ColumnQuestion]:
                 (str(indexes[header]), header, ", ".join(table.columns[indexes[header]].samples))
                 for header in question.columns
             ]
-            words = _("Which column is “%(field)s”?", field=FIELD_WORDS[question.field])
+            words = _("Which column is “%(field)s”?", field=FIELD_WORDS.get(question.field, question.field))
             if question.is_optional:
                 choices.append((NO_COLUMN, _("None of them"), ""))
             found.append(ColumnQuestion(f"answer-{question.field}", words, choices))

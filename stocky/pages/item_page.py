@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from stocky.auth.schemas import Principal, Role
 from stocky.catalogue.schemas import Item
+from stocky.clock import LONG_AGO
 from stocky.db import Connection
 from stocky.documents.repository import list_item_documents
 from stocky.documents.schemas import Document
@@ -16,9 +17,11 @@ from stocky.errors import NotFound
 from stocky.merging.repository import list_merges
 from stocky.pages.choices import OVERSELL_POLICIES
 from stocky.pages.done import done_with_item
+from stocky.pages.field_inputs import show_values
 from stocky.pages.item_rows import expiry_remark, is_misplaced
 from stocky.pages.rendering import Html, page
 from stocky.settings.repository import get_settings
+from stocky.stock.emptied import emptied_before
 from stocky.stock.event_lines import describe_events
 from stocky.stock.item_stock import LocatedStock, get_stocked_items
 from stocky.stock.repository import list_events
@@ -47,11 +50,17 @@ class ShownDocument(Struct, frozen=True):
 async def show(
     request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: int, *, shows_booking: bool = False
 ) -> Html:
-    """The page of an item. With `shows_booking` it includes the user's newest event. Raises NotFound."""
+    """The page of an item. With `shows_booking` it includes the user's newest event. Raises NotFound.
+
+    SKUs that are empty for long are shown if the query has `emptied`.
+    """
     found = await get_stocked_items(read, [item_id])
     if not found:
         raise NotFound(f"There is no item with id {item_id}")
-    item, soon_days = found[0].item, (await get_settings(read)).expiring_soon_days
+    item, settings = found[0].item, await get_settings(read)
+    shows_emptied = "emptied" in request.query_params
+    since = LONG_AGO if shows_emptied else emptied_before(settings)
+    listed = [sku for sku in found[0].stock if sku.quantity or sku.updated_at >= since]
     # A transfer has two events, so that it takes two for a line.
     lines = (await describe_events(read, (await list_events(read, item_id=item_id, limit=2 * LINES)).events))[:LINES]
     can_change = user.user.role in (Role.ADMIN, Role.MEMBER)
@@ -61,12 +70,15 @@ async def show(
         item=item,
         # Empty SKUs come last: they are listed only so that they can be refilled.
         stock=[
-            ShownStock(sku, _remark(item, sku, soon_days))
-            for sku in sorted(found[0].stock, key=lambda sku: not sku.quantity)
+            ShownStock(sku, _remark(item, sku, settings.expiring_soon_days))
+            for sku in sorted(listed, key=lambda sku: not sku.quantity)
         ],
+        shows_emptied=shows_emptied,
+        emptied_count=len(found[0].stock) - len(listed),
         is_low=found[0].is_low,
         lines=lines,
         documents=[_shown(each) for each in await list_item_documents(read, item_id, skip=0, limit=_MOST_DOCUMENTS)],
+        fields=await show_values(read, item),
         merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
         can_change=can_change and item.merged_into_id is None,
         policies={value: label for value, label, _ in OVERSELL_POLICIES},

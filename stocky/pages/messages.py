@@ -60,6 +60,16 @@ MESSAGES: tuple[Text, ...] = (
     _("Choose another one to combine it with"),
     _("there is none of this name"),
     _("It has a name by now, or is hidden already"),
+    # Of custom fields.
+    _("must be a number such as 4.7 or 0.0000047"),
+    _("must have at most %(count)s digits"),
+    _("must be between %(first)s and %(last)s"),
+    _("The type has a field with this name already"),
+    _("1 item has a value of %(names)s that would not fit"),
+    _("%(count)s items have a value of %(names)s that would not fit"),
+    _("1 item has a value of %(names)s; send force=true to remove the values, too"),
+    _("%(count)s items have a value of %(names)s; send force=true to remove the values, too"),
+    _("choices: a choice needs at least one"),
     # Of alerts.
     _("%(name)s is at or below its minimum of %(number)s"),
     _("%(name)s at %(location)s is below zero: more was removed than was in stock"),
@@ -100,6 +110,7 @@ MESSAGES: tuple[Text, ...] = (
     _("Choose the order of the dates: %(samples)s"),
     _("Some barcodes may lack a leading zero: %(samples)s"),
     _("No column holds a location; name the location of all rows"),
+    _("Choose the project that needs the parts, or name a new one"),
     # Of locations, lists and projects.
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
     _("There is no location %(text)s; type its whole name or path"),

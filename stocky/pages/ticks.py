@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from stocky.auth.schemas import Principal
 from stocky.db import Database
@@ -14,7 +14,7 @@ from stocky.schema import Id
 from stocky.shopping import service
 from stocky.shopping.schemas import Purchase, check_positive
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import EventId, LocationReference, Notes
+from stocky.stock.schemas import EventId, LocationReference, Lot, Notes, Serial
 
 
 class Tick(Struct, kw_only=True):
@@ -23,7 +23,9 @@ class Tick(Struct, kw_only=True):
     item_id: Id | None = None
     location_id: Id | None = None
     quantity: Quantity | None = None
-    lot: date | None = None
+    expiry_date: date | None = None
+    lot: Lot | None = None
+    serial: Serial | None = None
     note: Notes | None = None
     event_id: EventId | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
@@ -44,7 +46,9 @@ async def book_tick(
     purchase = Purchase(
         quantity=data.quantity,
         location=None if data.location_id is None else LocationReference(id=data.location_id),
+        expiry_date=UNSET if data.expiry_date is None else data.expiry_date.isoformat(),
         lot=data.lot,
+        serial=data.serial,
         note=data.note,
         event_id=data.event_id,
         occurred_at=data.occurred_at,

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from stocky.pages.filters import measured, moment, quantity, signed
+from stocky.pages.filters import day, measured, moment, quantity, signed
 from stocky.stock.event_lines import Line
 
 
@@ -54,6 +54,18 @@ def make_timeline(
             f"{then if after != '' else ''}{caller() if caller is not None else ''}</li>"
         )
 
+    def lot(stock: Any) -> Markup:
+        """The lot and the serial number of a SKU or an event as text, without what the event's note says already."""
+        note = getattr(stock, "note", None) or ""
+        shown = []
+        if stock.lot and f"lot {stock.lot}" not in note:
+            shown.append(_("lot %(number)s", number=stock.lot))
+        if stock.serial and f"serial {stock.serial}" not in note:
+            shown.append(_("serial number %(number)s", number=stock.serial))
+        if stock.opened_on:
+            shown.append(_("opened on %(day)s", day=day(stock.opened_on)))
+        return Markup(" · ").join(shown)
+
     def ledger_line(
         line: Line,
         token: str = "",
@@ -67,8 +79,9 @@ def make_timeline(
         to them, by the ids of the events.
         """
         booked, names = line.event, line.names
-        is_total = line.target is None and booked.type != "set"
-        details = (line.location, line.by, message(booked.note or ""))
+        is_total = line.target is None and booked.type != "set" and not line.is_opening
+        opened = _("opened") if line.is_opening else ""
+        details = (line.location, opened, line.by, lot(booked), message(booked.note or ""))
 
         def buttons() -> str:
             batch = (batches or {}).get(booked.id)
@@ -95,19 +108,21 @@ def make_timeline(
             _("%(name)s, undo", name=names.item_name) if booked.type == "undo" else names.item_name,
             moment(booked.occurred_at),
             url(f"/items/{booked.item_id}"),
-            " · ".join(filter(None, details)),
+            Markup(" · ").join(filter(None, details)),
             measured(booked.quantity_after, names.unit) if is_total else "",
             booked.reversed_by_id is not None,
             caller=buttons,
         )
 
-    return {"event": event, "ledger_line": ledger_line, "ledger_sign": ledger_sign}
+    return {"event": event, "ledger_line": ledger_line, "ledger_sign": ledger_sign, "lot": lot}
 
 
 def ledger_sign(line: Line) -> str:
     """What a line of the ledger did: `+1`, `−2`, `= 264 g`, `→ 2`."""
     if line.target is not None:
         return f"→ {quantity(abs(line.delta))}"
+    if line.is_opening:
+        return quantity(line.delta)
     if line.event.type == "set":
         return f"= {measured(line.event.quantity_after, line.names.unit)}"
     return signed(line.delta)

@@ -52,18 +52,22 @@ async def read_placed(
 
 async def find_type(tx: Connection, form: Form[Any], name: str, by: Principal) -> ItemType | None:
     """The type of a picker; a new name adds a type, as with tags. None for an empty field. Raises Invalid."""
-    chosen, text = _ids(form, name)
-    if chosen is not None:
-        return await part_repository.get_item_type(tx, chosen)
-    if not text:
-        return None
-    key = name_key(text)
-    for each in await part_repository.list_item_types(tx, skip=0, limit=50, pattern=like_pattern(key)):
-        if name_key(each.name) == key:
-            return each
+    text = _ids(form, name)[1]
+    if (found := await known_type(tx, form, name)) is not None or not text:
+        return found
     if len(text) > 100:
         raise Invalid("must have at most 100 characters", field=name)
     return await part_repository.add_item_type(tx, NewItemType(name=text), by)
+
+
+async def known_type(read: Connection, form: Form[Any], name: str) -> ItemType | None:
+    """The type of a picker; None for an empty field or a new name."""
+    chosen, text = _ids(form, name)
+    if chosen is not None:
+        return await part_repository.get_item_type(read, chosen)
+    key = name_key(text)
+    types = await part_repository.list_item_types(read, skip=0, limit=50, pattern=like_pattern(key)) if key else []
+    return next((each for each in types if name_key(each.name) == key), None)
 
 
 def as_id(text: str) -> int | None:

@@ -59,7 +59,7 @@ async def list_projects(
 
 async def get_project(read: Connection, project_id: int, viewer: Principal | None = None) -> Project:
     """A project with its requirements and what is missing. Raises NotFound."""
-    row = await _find(read, project_id)
+    row = await get_project_row(read, project_id)
     withdrawal = await find_withdrawal(read, project_id, viewer)
     return Project(
         id=row.id,
@@ -82,7 +82,7 @@ async def get_missing(read: Connection, project_id: int) -> Missing:
 async def open_project(tx: Connection, project_id: int) -> ProjectRow:
     """A project, locked against changes and withdrawal until the transaction ends. Raises NotFound."""
     await tx.value("lock_project", id=project_id)
-    return await _find(tx, project_id)
+    return await get_project_row(tx, project_id)
 
 
 async def find_withdrawal(read: Connection, project_id: int, viewer: Principal | None = None) -> Withdrawal | None:
@@ -231,7 +231,8 @@ async def remove_requirement(tx: Connection, row: RequirementRow) -> None:
     await tx.execute("remove_requirement", id=row.id)
 
 
-async def _find(read: Connection, project_id: int) -> ProjectRow:
+async def get_project_row(read: Connection, project_id: int) -> ProjectRow:
+    """A project without its requirements. Raises NotFound."""
     row = await read.one("get_project", ProjectRow, id=project_id)
     if row is None:
         raise NotFound(f"There is no project with id {project_id}")

@@ -26,7 +26,7 @@ from stocky.projects.repository import (
     remove_requirement,
 )
 from stocky.projects.schemas import Listed, ListWish, NewWithdrawal, Requirement, Shortage, Withdrawn
-from stocky.quantity import MAX_QUANTITY
+from stocky.quantity import MAX_QUANTITY, to_milli
 from stocky.shopping import repository as shopping
 from stocky.shopping.repository import Addition, list_entries, raise_entries
 from stocky.shopping.schemas import ItemEntryChange, NewEntry, NewList, PlaceholderChange
@@ -47,6 +47,29 @@ async def add_requirement(tx: Connection, project_id: int, new: NewEntry, by: Pr
     (entry_id,) = await add_requirements(tx, project_id, [new])
     await _log_change(tx, project_id, by, {"added": to_builtins(new)})
     return await _read_back(tx, project_id, entry_id)
+
+
+async def set_requirements(
+    tx: Connection, project_id: int, new: list[NewEntry], by: Principal, because: dict[str, Any]
+) -> None:
+    """Sets the quantities of these items and texts, of which each occurs once; other requirements stay.
+
+    Raises NotFound, Conflict when there are too many or the project has been withdrawn.
+    """
+    await _open_unwithdrawn(tx, project_id)
+    rows = {(row.item_id, row.text): row for row in await list_requirement_rows(tx, project_id)}
+    added = [each for each in new if (each.item_id, each.text) not in rows]
+    if added:
+        await add_requirements(tx, project_id, added)
+    changed = 0
+    for each in new:
+        row = rows.get((each.item_id, each.text))
+        if row is not None and row.quantity_milli != to_milli(each.quantity):
+            await change_requirement(tx, row, {"quantity": each.quantity})
+            changed += 1
+    await tx.execute("touch_project", id=project_id, updated_at=clock.now())
+    details = because | {"added": len(added), "changed": changed}
+    await audit.record(tx, by, "imported", "project", project_id, details)
 
 
 async def change_need(
@@ -159,12 +182,18 @@ async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: New
     return Withdrawn(posting.batch_id, await list_batch(tx, posting.batch_id), duplicate=False)
 
 
-async def _open_unwithdrawn(tx: Connection, project_id: int) -> None:
-    await repository.open_project(tx, project_id)
-    if withdrawal := await repository.find_withdrawal(tx, project_id):
+async def require_unwithdrawn(read: Connection, project_id: int) -> None:
+    """Raises NotFound, Conflict when the project has been withdrawn."""
+    await repository.get_project_row(read, project_id)
+    if withdrawal := await repository.find_withdrawal(read, project_id):
         raise Conflict(
             f"The project has been withdrawn from stock; to change it, undo the batch {withdrawal.batch_id} first"
         )
+
+
+async def _open_unwithdrawn(tx: Connection, project_id: int) -> None:
+    await repository.open_project(tx, project_id)
+    await require_unwithdrawn(tx, project_id)
 
 
 async def _read_back(read: Connection, project_id: int, entry_id: int) -> Requirement:

@@ -6,7 +6,6 @@ A changed quantity is no obstacle: all of the lot is moved. A lot without stock 
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 from itertools import groupby
 
 import msgspec
@@ -15,6 +14,7 @@ from stocky.errors import Conflict
 from stocky.quantity import from_milli
 from stocky.reorganisation.planning import reason_against
 from stocky.reorganisation.repository import CurrentStock, MoveRow
+from stocky.stock.models import LotKey
 
 
 class LotMove(msgspec.Struct, frozen=True):
@@ -33,9 +33,9 @@ class _Held(msgspec.Struct):
 
 def lots_to_move(moves: list[MoveRow], current: CurrentStock) -> list[LotMove]:
     """The lots to move that have stock, in order. Raises Conflict naming the change that forbids it."""
-    held: dict[tuple[int, int], dict[date | None, _Held]] = defaultdict(dict)
+    held: dict[tuple[int, int], dict[LotKey, _Held]] = defaultdict(dict)
     for sku in current.skus:
-        held[sku.item_id, sku.location_id][sku.expiry_date] = _Held(sku.quantity_milli, sku.unit, sku.notes)
+        held[sku.item_id, sku.location_id][sku.key] = _Held(sku.quantity_milli, sku.unit, sku.notes)
     occupants: dict[int, dict[int, str]] = defaultdict(dict)
     for each in current.occupants:
         occupants[each.location_id][each.item_id] = each.name
@@ -50,11 +50,11 @@ def lots_to_move(moves: list[MoveRow], current: CurrentStock) -> list[LotMove]:
         _check_lots(same_step, here)
         there = held[first.item_id, first.to_location_id]
         for row in same_step:
-            lot = here.get(row.expiry_date)
+            lot = here.get(row.key)
             if lot is None or not lot.quantity_milli:
                 continue
             found.append(LotMove(row, lot.quantity_milli, lot.notes))
-            target = there.setdefault(row.expiry_date, _Held(0, lot.unit, lot.notes))
+            target = there.setdefault(row.key, _Held(0, lot.unit, lot.notes))
             if target.unit != lot.unit:
                 raise _changed(f"{row.name} is counted in {target.unit} in {row.to_name}, not in {lot.unit}")
             target.quantity_milli += lot.quantity_milli
@@ -73,17 +73,17 @@ def _check_location(row: MoveRow, current: CurrentStock, occupants: dict[int, st
         raise _changed(f"{reason}: {others}" if others and there.storage_type is here.storage_type else reason)
 
 
-def _check_lots(rows: list[MoveRow], here: dict[date | None, _Held]) -> None:
-    planned = {row.expiry_date: row for row in rows}
+def _check_lots(rows: list[MoveRow], here: dict[LotKey, _Held]) -> None:
+    planned = {row.key: row for row in rows}
     first = rows[0]
-    for expiry_date, lot in here.items():
-        expiring = f" expiring {expiry_date}" if expiry_date else ""
+    for key, lot in here.items():
+        name = f"{first.name}{key.describe()}"
         quantity = f"{from_milli(lot.quantity_milli):g}"
         if lot.quantity_milli < 0:
-            raise _changed(f"there are {quantity} of {first.name}{expiring} in {first.from_name}; count them first")
-        if lot.quantity_milli and expiry_date not in planned:
-            raise _changed(f"{quantity} of {first.name}{expiring} were added to {first.from_name}")
-        if lot.quantity_milli and lot.unit != planned[expiry_date].unit:
+            raise _changed(f"there are {quantity} of {name} in {first.from_name}; count them first")
+        if lot.quantity_milli and key not in planned:
+            raise _changed(f"{quantity} of {name} were added to {first.from_name}")
+        if lot.quantity_milli and lot.unit != planned[key].unit:
             raise _changed(f"{first.name} in {first.from_name} is now counted in {lot.unit}")
 
 

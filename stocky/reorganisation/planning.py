@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from stocky.quantity import from_milli
 from stocky.schema import StorageType
+from stocky.stock.models import LotKey
 
 _COLD = {StorageType.FREEZER: 2, StorageType.REFRIGERATOR: 1}
 
@@ -40,13 +41,20 @@ class Thing(Struct, frozen=True, gc=False):
 
 
 class Lot(Struct, frozen=True, gc=False):
-    """Stock of one item at one location with one expiry date, in thousandths; may be zero or negative."""
+    """Stock of one item at one location, of one lot, in thousandths; may be zero or negative."""
 
     item_id: int
     location_id: int
     expiry_date: date | None
     quantity_milli: int
     unit: str
+    lot: str = ""
+    serial: str = ""
+    opened_on: date | None = None
+
+    @property
+    def key(self) -> LotKey:
+        return LotKey(self.expiry_date, self.lot, self.serial, self.opened_on)
 
 
 def is_cold_enough(thing: Thing, spot: Spot) -> bool:
@@ -74,6 +82,9 @@ class Carried(Struct, frozen=True):
     """One lot of a step, in thousandths."""
 
     expiry_date: date | None
+    lot: str
+    serial: str
+    opened_on: date | None
     quantity_milli: int
     unit: str
 
@@ -147,7 +158,7 @@ class _Room:
         moves: list[Move] = []
         remaining = most
         for step in steps:
-            lots = sorted(stock[step.item_id].pop(step.here), key=lambda lot: lot.expiry_date or date.max)
+            lots = sorted(stock[step.item_id].pop(step.here), key=_order)
             remaining -= len(lots)
             if remaining < 0:
                 break
@@ -406,10 +417,14 @@ def boxes_to_keep(candidates: list[Candidate], wanted: int) -> set[int]:
 
 
 def _carried(lots: list[Lot]) -> tuple[Carried, ...]:
-    """Combines lots with the same expiry date."""
-    together: dict[date | None, Carried] = {}
+    """Combines the stock of each lot."""
+    together: dict[LotKey, Carried] = {}
     for lot in lots:
-        met = together.get(lot.expiry_date)
+        met = together.get(lot.key)
         quantity = lot.quantity_milli + (met.quantity_milli if met else 0)
-        together[lot.expiry_date] = Carried(lot.expiry_date, quantity, lot.unit)
+        together[lot.key] = Carried(*lot.key, quantity, lot.unit)
     return tuple(together.values())
+
+
+def _order(lot: Lot) -> tuple[date, str, str, date]:
+    return lot.expiry_date or date.max, lot.lot, lot.serial, lot.opened_on or date.max

@@ -19,7 +19,7 @@ from stocky.quantity import from_milli
 from stocky.reorganisation.planning import Lot, Proposal, Spot, Thing
 from stocky.reorganisation.schemas import NewPlan, Plan, PlannedMove, PlannedPlace, PlanStatus, PlanSummary
 from stocky.schema import StorageType
-from stocky.stock.models import SkuState, StockItem
+from stocky.stock.models import LotKey, SkuState, StockItem
 
 KIND = "reorg.plan"
 # The limit of plans that are neither applied nor discarded.
@@ -46,10 +46,17 @@ class MoveRow(msgspec.Struct, kw_only=True):
     to_box_no: int | None
     to_loc_no: int | None
     expiry_date: date | None
+    lot: str
+    serial: str
+    opened_on: date | None
     quantity_milli: int
     unit: str
     reason: str
     moved_milli: int | None
+
+    @property
+    def key(self) -> LotKey:
+        return LotKey(self.expiry_date, self.lot, self.serial, self.opened_on)
 
 
 class Occupant(msgspec.Struct):
@@ -230,6 +237,9 @@ def _move(row: MoveRow) -> PlannedMove:
             id=row.to_location_id, name=row.to_name, path=row.to_path, box_no=row.to_box_no, loc_no=row.to_loc_no
         ),
         expiry_date=row.expiry_date,
+        lot=row.lot,
+        serial=row.serial,
+        opened_on=row.opened_on,
         quantity=from_milli(row.quantity_milli),
         unit=row.unit,
         reason=row.reason,

@@ -55,6 +55,9 @@ class PlannedMove(Struct, kw_only=True):
     from_location: PlannedPlace
     to_location: PlannedPlace
     expiry_date: date | None
+    lot: str
+    serial: str
+    opened_on: date | None
     quantity: float
     unit: str
     reason: Annotated[str, Meta(examples=["5 of it are in Box 2 / 3 already; box 1 becomes empty"])]

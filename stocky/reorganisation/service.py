@@ -93,7 +93,10 @@ def _operation(lot_move: LotMove, plan_id: int, by: Principal) -> Operation:
         location=LocationKey(id=move.from_location_id),
         to_location=LocationKey(id=move.to_location_id),
         quantity_milli=lot_move.quantity_milli,
-        lot=move.expiry_date,
+        expiry_date=move.expiry_date,
+        lot=move.lot,
+        serial=move.serial,
+        opened_on=move.opened_on,
         note=f"Reorganisation plan {plan_id}",
         # A new SKU at the target gets the notes of this one.
         notes=lot_move.notes,

@@ -27,10 +27,10 @@ from stocky.scanner.repository import (
     touch_scanners,
 )
 from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
-from stocky.stock.operations import AnyLot, DependsOnOutcomes, ItemKey, LocationKey, Operation, Outcome, Posting
+from stocky.stock.operations import DependsOnOutcomes, ItemKey, LocationKey, Operation, Outcome, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import StockEvent
-from stocky.stock.service import named, raise_if_rejected
+from stocky.stock.service import label_fields, named, raise_if_rejected
 
 _KINDS = {Mode.ADD: "add", Mode.REMOVE: "remove", Mode.MOVE: "move", Mode.COUNT: "set"}
 _SET_LOCATION = SuggestedAction(
@@ -150,11 +150,11 @@ class ScanPosting(Posting):
             in_packs=scan.unit is None,
             create_stub=scanner.mode is not Mode.LOOKUP,
             occurred_at=scan.scanned_at,
-            lot=self.scanned.expiry or AnyLot.ANY,
             note=self.scanned.note,
             user_id=self.by.id,
             scanner_id=self.scanner_id,
             with_details=True,
+            **label_fields(self.scanned),
             **self._named,
         )
         if kind == "move":

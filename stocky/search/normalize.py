@@ -20,8 +20,11 @@ LONGEST_NAME = 400
 # A longer word after a number is not a unit; `kohm` and `pack` may be.
 LONGEST_UNIT = 4
 
-# In order of weight, which is also the order of lines in an item's text.
-FIELDS = ("code", "name", "manufacturer_code", "tags", "type", "seller", "barcodes", "description", "documents")
+# In order of weight, which is also the order of lines in an item's text. The last line is only in that of an item with
+# texts or choices in custom fields, so that an index made before there were such fields stays valid.
+FIELDS = (
+    "code", "name", "manufacturer_code", "tags", "type", "seller", "barcodes", "description", "documents", "fields",
+)  # fmt: skip
 
 
 class Source(Struct, kw_only=True):
@@ -37,6 +40,7 @@ class Source(Struct, kw_only=True):
     tags: list[str]
     seller: str
     barcodes: list[dict[str, Any]]
+    fields: list[str]
     documents: list[str] = []
 
 
@@ -88,8 +92,10 @@ def text_of(source: Source) -> SearchText:
         "description": source.description,
         "documents": " ".join(source.documents),
     }
+    if source.fields:
+        fields["fields"] = " ".join(source.fields)
     name = words_of(source.name)[:LONGEST_NAME]
-    return SearchText(source.item_id, name, "\n".join(_line(fields[field]) for field in FIELDS))
+    return SearchText(source.item_id, name, "\n".join(_line(fields[field]) for field in FIELDS if field in fields))
 
 
 def _line(text: str) -> str:

@@ -23,7 +23,7 @@ ONE_ERROR = 0.6
 # The minimum length for a replaced letter: `tea` does not match `pea`, but `tae` matches `tea`.
 MIN_REPLACED_LENGTH = 4
 # Weights of fields that matter less.
-_LOW_WEIGHTS = {"description": 0.85, "documents": 0.85, "barcodes": 0.95}
+_LOW_WEIGHTS = {"description": 0.85, "documents": 0.85, "barcodes": 0.95, "fields": 0.95}
 _WEIGHTS = [_LOW_WEIGHTS.get(field, 1.0) for field in FIELDS]
 _NAME = FIELDS.index("name")
 _MANUFACTURER_CODE = FIELDS.index("manufacturer_code")

@@ -28,7 +28,9 @@ BackupCount = Annotated[
     int, Meta(ge=1, le=365, description="The number of scheduled backups to keep, besides the newest valid one")
 ]
 Days = Annotated[int, Meta(ge=0, le=365, description="Lots that expire within this many days are expiring soon")]
-
+EmptiedDays = Annotated[
+    int, Meta(ge=0, le=3650, description="Lists leave out SKUs that are empty for more days than this; 0 for none")
+]
 MeasureRules = Annotated[
     tuple[MeasureRule, ...],
     Meta(
@@ -47,6 +49,7 @@ class Settings(Struct, kw_only=True, frozen=True):
     backup_schedule_kind: Literal["sql", "archive"] = "archive"
     backup_keep: BackupCount = 7
     expiring_soon_days: Days = 7
+    emptied_days: EmptiedDays = 90
     measure_rules: MeasureRules = ()
 
     def __post_init__(self) -> None:
@@ -67,6 +70,7 @@ class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
     backup_schedule_kind: Literal["sql", "archive"] | UnsetType = UNSET
     backup_keep: BackupCount | UnsetType = UNSET
     expiring_soon_days: Days | UnsetType = UNSET
+    emptied_days: EmptiedDays | UnsetType = UNSET
     measure_rules: MeasureRules | UnsetType = UNSET
     timezone: Timezone | UnsetType = UNSET
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -11,7 +11,16 @@ from stocky.auth.schemas import ShownUser
 from stocky.catalogue.schemas import Item, Name
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import VISIBLE, AnyCase, Id
-from stocky.stock.schemas import EventId, LocationReference, Notes, StockEvent
+from stocky.stock.schemas import (
+    EventId,
+    ExpiryDate,
+    LocationReference,
+    Lot,
+    Notes,
+    Serial,
+    StockEvent,
+    normalized_lot,
+)
 
 PlaceholderText = Annotated[
     str,
@@ -192,19 +201,25 @@ class Purchase(Struct, kw_only=True, omit_defaults=True):
     """A purchase of an item and its location; `quantity` defaults to the whole entry.
 
     Lists count in the item's main unit (its `unit`); the event is in the unit of the stock at the location.
-    The location may be omitted while the item is at only one location. `lot` is the expiry date of the purchase.
+    The location may be omitted while the item is at only one location. `expiry_date`, `lot` and `serial` are those of
+    the purchase. A `lot` that is a date, without `expiry_date`, is the expiry date.
     """
 
     quantity: Quantity | None = None
     location: LocationReference | None = None
-    lot: date | None = None
+    lot: Lot | None = None
     event_id: EventId | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
     note: Notes | None = None
+    expiry_date: ExpiryDate | None | UnsetType = UNSET
+    serial: Serial | None = None
+
+    ADDED_LATER: ClassVar = ("expiry_date", "serial")
 
     def __post_init__(self) -> None:
         if self.quantity is not None:
             check_positive(self.quantity)
+        self.lot, self.expiry_date, self.serial = normalized_lot(self.lot, self.expiry_date, self.serial)
 
 
 class Bought(Struct, kw_only=True):

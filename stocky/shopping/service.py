@@ -38,9 +38,10 @@ from stocky.shopping.schemas import (
     PlaceholderChange,
     Purchase,
 )
-from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
+from stocky.stock.operations import ItemKey, Operation, Outcome
 from stocky.stock.recorder import Recorder
-from stocky.stock.service import error_of, location_key, named, raise_if_rejected
+from stocky.stock.schemas import named_lot
+from stocky.stock.service import error_of, location_key, lot_fields, named, raise_if_rejected
 
 # An item exactly at its minimum lacks nothing, but is still low and should be bought.
 MIN_PURCHASE_MILLI = 1000
@@ -206,12 +207,12 @@ def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Pur
         item=ItemKey(id=item_id),
         location=None if entry is None else location_key(purchase.location),
         quantity_milli=quantity_milli,
-        lot=AnyLot.ANY if purchase.lot is None else purchase.lot,
         occurred_at=purchase.occurred_at,
         note=purchase.note,
         user_id=by.id,
         in_main_unit=True,
         with_details=True,
+        **lot_fields(named_lot(purchase.lot, purchase.expiry_date, purchase.serial)),
         **named(purchase.event_id, ("bought", list_id, item_id, purchase)),
     )
 

@@ -16,8 +16,9 @@ from stocky.schema import MAX_ID
 from stocky.stock import units
 from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
+from stocky.stock.lots import check_serials
 from stocky.stock.models import Entry, EventToUndo, OperationRejected, SkuState, StockItem
-from stocky.stock.operations import Operation, Outcome, Posting, RejectionKind
+from stocky.stock.operations import AnyLot, Operation, Outcome, Posting, RejectionKind
 from stocky.stock.references import ResolvedReferences, apply_pack_size, batch_undone
 from stocky.stock.schemas import Sku, StockEvent
 
@@ -114,7 +115,9 @@ class Batch:
         if operation.occurred_at is not None and operation.occurred_at < clock.LONG_AGO:
             raise OperationRejected("occurred_at is before 1970; set the scanner's clock", "invalid")
         created = len(self.ledger.created)
+        booked = len(self.ledger.entries)
         entries = self._entries(operation, found)
+        check_serials(self.ledger.entries[booked:], self.ledger.items, self.ledger.skus)
         for entry in entries:
             entry.batch_id = posting.batch_id
         outcome = Outcome(status="applied")
@@ -168,6 +171,8 @@ class Batch:
         if operation.all_locations:
             return ledger.remove(operation, item, None)
         location_id = found.location_id if found.location_id is not None else self._only_location(operation, item)
+        if operation.of_label:
+            operation = self._check_piece(operation, item, location_id)
         if operation.create_sku and not operation.quantity_milli:
             return []
         if operation.kind == "add":
@@ -176,6 +181,8 @@ class Batch:
             return ledger.remove(operation, item, location_id)
         if operation.kind == "set":
             return ledger.set(operation, item, location_id)
+        if operation.kind == "open":
+            return ledger.open_closed(operation, item, location_id)
         if found.to_location_id is None:
             raise OperationRejected("Name the location to move to", "invalid")
         return ledger.move(operation, item, location_id, found.to_location_id)
@@ -203,6 +210,14 @@ class Batch:
             unit = ledger.weight_unit_of(item.id, location_id) or unit
         return apply_pack_size(operation, found.pack_milli, unit, content)
 
+    def _check_piece(self, operation: Operation, item: StockItem, location_id: int) -> Operation:
+        """Leaves the serial number of a label out unless one piece is booked: then it is only in the note."""
+        unit = operation.unit or self.ledger.unit_of(item.id, location_id) or units.PIECE
+        quantities = (0, 1000) if operation.kind == "set" else (1000,)
+        if operation.quantity_milli in quantities and units.counts_pieces(unit):
+            return operation
+        return msgspec.structs.replace(operation, serial=AnyLot.ANY)
+
     def _refuse_price(self, item: StockItem, location_id: int | None) -> None:
         """Raises OperationRejected for a piece whose label has no weight, where stock is counted by weight."""
         unit = self.ledger.unit_of(item.id, location_id)
@@ -228,6 +243,8 @@ class Batch:
     def _only_location(self, operation: Operation, item: StockItem) -> int:
         """The item's location, if it has exactly one."""
         active = [sku for sku in self.ledger.skus(item.id) if sku.is_active]
+        if not isinstance(operation.serial, AnyLot):
+            active = [sku for sku in active if sku.serial == operation.serial and sku.quantity_milli] or active
         location_ids = {sku.location_id for sku in active if sku.quantity_milli} or {sku.location_id for sku in active}
         if operation.kind == "move" and operation.to_location is not None and operation.to_location.id is not None:
             location_ids.discard(operation.to_location.id)

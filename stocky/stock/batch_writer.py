@@ -257,6 +257,9 @@ async def _add_sku(tx: Connection, sku: SkuState) -> int:
         item_id=sku.item_id,
         location_id=sku.location_id,
         expiry_date=sku.expiry_date,
+        lot=sku.lot,
+        serial=sku.serial,
+        opened_on=sku.opened_on,
         quantity_milli=sku.quantity_milli,
         unit=sku.unit,
         notes=sku.notes,
@@ -315,4 +318,8 @@ def _event(entry: Entry, moment: datetime) -> StockEvent:
         transfer_id=None if entry.first is None else entry.first.id,
         reverses_id=entry.reverses_id,
         note=operation.note,
+        expiry_date=sku.expiry_date,
+        lot=sku.lot,
+        serial=sku.serial,
+        opened_on=sku.opened_on,
     )

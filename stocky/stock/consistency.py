@@ -80,6 +80,12 @@ class _MergeFault(Struct):
     fault: str
 
 
+class _SerialFault(Struct):
+    item_id: int
+    serial: str
+    places: int
+
+
 class _JournalFault(Struct):
     source_id: int
     target_id: int
@@ -134,6 +140,12 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
             "reversals",
             f"event {wrong.id} ({_format(wrong.delta_milli)}) does not mirror"
             f" event {wrong.original_id} ({_format(wrong.original_delta_milli)}), which it undoes",
+        )
+    for piece in await read.all("list_serial_faults", _SerialFault, limit=FAULTS):
+        yield Fault(
+            "serials",
+            f"the piece of item {piece.item_id} with the serial number {piece.serial} is in stock at"
+            f" {piece.places} places",
         )
     for merged in await read.all("list_merge_faults", _MergeFault, limit=FAULTS):
         yield Fault("merges", f"item {merged.id} was merged and {merged.fault}")

@@ -13,7 +13,7 @@ from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.db import Connection, Database
-from stocky.http.parameters import Limit, PathId, Within
+from stocky.http.parameters import Limit, LotFilter, PathId, SerialFilter, Within
 from stocky.http.request import long_read
 from stocky.http.routing import Router
 from stocky.schema import MAX_ID
@@ -73,7 +73,7 @@ async def post_events(
     "/",
     opt=readers
     | {"may_be_empty": ("type",)}
-    | long_read("location_id", "within", "user_id", "scanner_id", "type", "since", "until"),
+    | long_read("location_id", "within", "user_id", "scanner_id", "type", "since", "until", "lot", "serial"),
 )
 async def list_events(
     read: Connection,
@@ -85,6 +85,8 @@ async def list_events(
     type: TypeFilter = None,
     since: Since = None,
     until: Until = None,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> EventPage:
@@ -101,6 +103,8 @@ async def list_events(
         type=type,
         since=since,
         until=until,
+        lot=lot,
+        serial=serial,
     )
 
 

@@ -26,13 +26,15 @@ class EventNames(Struct, gc=False):
 class Line(Struct, gc=False):
     """An event to show. Of a transfer, `event` is the removal, `target` its target, and `delta` is of all its lots.
 
-    `target` is None if the given events lack that side.
+    `target` is None if the given events lack that side. `is_opening`: closed stock was opened, or that was undone, and
+    `delta` is how much.
     """
 
     event: StockEvent
     names: EventNames
     delta: float
     target: EventNames | None = None
+    is_opening: bool = False
 
     @property
     def may_be_undone(self) -> bool:
@@ -76,5 +78,9 @@ def _line(sides: list[StockEvent], named: dict[int, EventNames]) -> Line:
     first = min((each for each in sides if each.delta < 0), key=lambda each: each.id, default=sides[0])
     # All lots of a move; of a merge, the rows that leave the source item.
     taken = [each for each in sides if (each.item_id, each.location_id) == (first.item_id, first.location_id)]
+    given = [each for each in taken if each.delta > 0]
+    if given and first.delta < 0:
+        # Both sides are at one location.
+        return Line(first, named[first.id], round(sum(each.delta for each in given), 3), is_opening=True)
     target = next((named[each.id] for each in sides if each.location_id != first.location_id), None)
     return Line(first, named[first.id], round(sum(each.delta for each in taken), 3), target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ from stocky.schema import StorageType
 
 
 class LocatedStock(Struct, gc=False):
-    """A SKU with its location. `box_no` and `loc_no` are set if that is in a box; the lot is its expiry date."""
+    """A SKU with its location. `box_no` and `loc_no` are set if that is in a box."""
 
     sku_id: int
     item_id: int
@@ -25,9 +25,13 @@ class LocatedStock(Struct, gc=False):
     box_no: int | None
     loc_no: int | None
     expiry_date: date | None
+    lot: str
+    serial: str
+    opened_on: date | None
     quantity: float
     unit: str
     notes: str
+    updated_at: datetime
 
 
 class StockedItem(Struct):

@@ -6,7 +6,7 @@ A quantity changes only with an entry. A rejected operation has no effect once t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 import msgspec
@@ -14,7 +14,8 @@ import msgspec
 from stocky.quantity import from_milli
 from stocky.schema import MAX_ID
 from stocky.stock import units
-from stocky.stock.models import Entry, EventToUndo, MergedStock, OperationRejected, SkuState, StockItem
+from stocky.stock.lots import describe_named, is_named, lot_of, preference
+from stocky.stock.models import Entry, EventToUndo, LotKey, MergedStock, OperationRejected, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation
 
 # Far above any stock, and exact as a JSON number.
@@ -123,21 +124,48 @@ class Ledger:
         operation: Operation,
         item: StockItem,
         location_id: int,
-        lot: date | None,
+        lot: LotKey,
         *,
         like: SkuState | None = None,
     ) -> SkuState:
         """The SKU of a lot at a location: found, reactivated or created."""
         if operation.sku_id is not None and like is None:
             return self._by_sku[operation.sku_id]
+        expiry_date, number, serial, opened_on = lot
         for sku in self.skus(item.id):
-            if sku.location_id == location_id and sku.expiry_date == lot:
+            if (
+                sku.location_id == location_id
+                and sku.expiry_date == expiry_date
+                and sku.lot == number
+                and sku.serial == serial
+                and sku.opened_on == opened_on
+            ):
                 if operation.create_sku:
                     self.check_unit(operation, sku)
                 self.show(sku)
                 return sku
         unit = like.unit if like else operation.unit or self.unit_of(item.id, location_id) or units.PIECE
-        sku = SkuState(0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment)
+        if serial and not units.counts_pieces(unit):
+            raise OperationRejected(
+                f"A serial number names one piece, and {item.name} is counted in {unit} there; send the unit piece",
+                "unit",
+            )
+        sku = SkuState(
+            id=0,
+            item_id=item.id,
+            location_id=location_id,
+            expiry_date=expiry_date,
+            lot=number,
+            serial=serial,
+            opened_on=opened_on,
+            quantity_milli=0,
+            unit=unit,
+            notes=operation.notes or "",
+            is_active=True,
+            version=0,
+            created_at=self.moment,
+            updated_at=self.moment,
+        )
         self.created.append(sku)
         self._by_item[item.id].append(sku)
         self.log_undo(self._remove_created, sku)
@@ -225,8 +253,11 @@ class Ledger:
         return [self.book(operation, sku, self._requested(operation, item, sku))]
 
     def open(self, operation: Operation, item: StockItem, location_id: int) -> SkuState:
-        """The SKU that an addition goes to."""
-        sku = self.sku_for(operation, item, location_id, None if isinstance(operation.lot, AnyLot) else operation.lot)
+        """The SKU that an addition goes to; what has no expiry date keeps as long as the item does."""
+        lot = lot_of(operation, self.skus(item.id))
+        if lot.expiry_date is None and isinstance(operation.expiry_date, AnyLot) and item.shelf_life_days is not None:
+            lot = lot._replace(expiry_date=self._day_of(operation) + timedelta(days=item.shelf_life_days))
+        sku = self.sku_for(operation, item, location_id, lot)
         if not sku.version:
             self.touch(sku)
         return sku
@@ -249,28 +280,57 @@ class Ledger:
             raise OperationRejected("The stock is already at this location; name another one to move it to", "invalid")
         entries = []
         for sku, quantity in self._take(operation, item, location_id)[0]:
-            target = self.sku_for(operation, item, to_location_id, sku.expiry_date, like=sku)
+            target = self.sku_for(operation, item, to_location_id, sku.key, like=sku)
             entries += self._transfer(operation, sku, target, quantity)
         return link_transfer(entries)
+
+    def open_closed(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
+        """Opens closed stock: it moves to the SKUs of what was opened there that day, which expire by `opened_days`."""
+        _check_positive(operation)
+        if operation.sku_id is not None and self._by_sku[operation.sku_id].opened_on is not None:
+            raise OperationRejected(f"SKU {operation.sku_id} of {item.name} is opened already", "invalid")
+        day = self._day_of(operation)
+        by_day = None if item.opened_days is None else day + timedelta(days=item.opened_days)
+        move = msgspec.structs.replace(operation, kind="move")
+        entries: list[Entry] = []
+        for sku, quantity in self._take(operation, item, location_id)[0]:
+            expiry_date = min(filter(None, (sku.expiry_date, by_day)), default=None)
+            lot = sku.key._replace(expiry_date=expiry_date, opened_on=day)
+            entries += self._transfer(
+                move, sku, self.sku_for(operation, item, sku.location_id, lot, like=sku), quantity
+            )
+        return link_transfer(entries)
+
+    def _day_of(self, operation: Operation) -> date:
+        return (operation.occurred_at or self.moment).astimezone(UTC).date()
 
     def set(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
         """Sets a counted quantity: books the difference, even one of 0."""
         if operation.sku_id is not None:
             sku = self._by_sku[operation.sku_id]
-        elif not isinstance(operation.lot, AnyLot):
-            sku = self.sku_for(operation, item, location_id, operation.lot)
         else:
-            here = [each for each in self.skus(item.id) if each.location_id == location_id and each.is_active]
-            with_stock = [each for each in here if each.quantity_milli]
-            if len(with_stock) > 1:
-                raise OperationRejected(
-                    "Several lots of the item are at this location; name the counted lot by its expiry date, in the"
-                    " field lot of POST /events",
-                    "invalid",
-                )
-            found = with_stock or here
-            sku = found[0] if len(found) == 1 else self.sku_for(operation, item, location_id, None)
+            sku = self._counted(operation, item, location_id)
         return [self.book(operation, sku, self._requested(operation, item, sku) - sku.quantity_milli)]
+
+    def _counted(self, operation: Operation, item: StockItem, location_id: int) -> SkuState:
+        """The SKU of a count: the named one, or the only one that it may mean."""
+        here = [
+            each
+            for each in self.skus(item.id)
+            if each.location_id == location_id and each.is_active and is_named(operation, each)
+        ]
+        lot = lot_of(operation, self.skus(item.id))
+        if operation.names_lot and (named := next((each for each in here if each.key == lot), None)) is not None:
+            return named
+        with_stock = [each for each in here if each.quantity_milli]
+        if len(with_stock) > 1:
+            raise OperationRejected(
+                "Several lots of the item are at this location; name the counted lot by the fields expiry_date, lot and"
+                " serial of POST /events",
+                "invalid",
+            )
+        found = with_stock or here
+        return found[0] if len(found) == 1 else self.sku_for(operation, item, location_id, lot)
 
     def undo(self, operation: Operation, rows: list[EventToUndo]) -> list[Entry]:
         """Compensates rows of the ledger, latest first; all or none.
@@ -324,7 +384,7 @@ class Ledger:
         entries = []
         for sku in [each for each in self.skus(item.id) if each.is_active]:
             if sku.quantity_milli:
-                target = self.sku_for(operation, to, sku.location_id, sku.expiry_date, like=sku)
+                target = self.sku_for(operation, to, sku.location_id, sku.key, like=sku)
                 if units.ratio(sku.unit, target.unit, _with_pack_of_either(to, item).pack_milli) is None:
                     raise OperationRejected(
                         f"At one location {item.name} is counted in {sku.unit} and {to.name} in {target.unit};"
@@ -345,7 +405,7 @@ class Ledger:
         merge = self._merges[sku.item_id]
         into = self.items[merge.into_id]
         holder = self._by_sku.get(self._target_sku.get(sku.id) or 0) or self.sku_for(
-            operation, into, sku.location_id, sku.expiry_date, like=sku
+            operation, into, sku.location_id, sku.key, like=sku
         )
         item = self.items[sku.item_id]
         if sku.id in self._merged_in_old_unit:
@@ -425,9 +485,10 @@ class Ledger:
                 for sku in self.skus(item.id)
                 if (location_id is None or sku.location_id == location_id)
                 and sku.is_active
-                and (isinstance(operation.lot, AnyLot) or sku.expiry_date == operation.lot)
+                and is_named(operation, sku)
             ]
-            sources.sort(key=lambda sku: (sku.expiry_date or date.max, sku.id))
+            if len(sources) > 1:
+                sources.sort(key=lambda sku: preference(operation, sku))
         unit = self._unit_taken(operation, item, location_id, sources)
         taken: list[tuple[SkuState, int]] = []
         missing: int | Fraction = operation.quantity_milli
@@ -449,24 +510,34 @@ class Ledger:
                 missing = 0
         if not missing:
             return taken, False
-        if item.oversell_policy == "reject" or operation.kind == "move" or location_id is None:
+        if item.oversell_policy == "reject" or operation.kind in ("move", "open") or location_id is None:
             named = unit if any(sku.unit != unit for sku in sources) else None
             raise OperationRejected(
-                f"Only {units.describe(operation.quantity_milli - missing, named)} of {item.name} in stock;"
+                f"Only {units.describe(operation.quantity_milli - missing, named)} of"
+                f" {describe_named(item, operation)} in stock;"
                 f" {units.describe(operation.quantity_milli, named)} requested"
             )
         if item.oversell_policy == "clamp":
             if not taken:
                 raise OperationRejected(f"No {item.name} in stock to take")
             return taken, True
-        lot = None if isinstance(operation.lot, AnyLot) else operation.lot
-        last = sources[0] if operation.sku_id else self.sku_for(operation, item, location_id, lot)
+        last = self._oversold(operation, item, location_id, sources)
         more = self.convert(item, missing, unit, last.unit)
         for index, (sku, quantity) in enumerate(taken):
             if sku is last:
                 taken[index] = (sku, quantity + more)
                 return taken, False
         return [*taken, (last, more)], False
+
+    def _oversold(self, operation: Operation, item: StockItem, location_id: int, sources: list[SkuState]) -> SkuState:
+        """The SKU that a shortage is taken from. The serial number of a label does not name it: no piece is below 0."""
+        if operation.sku_id is not None:
+            return sources[0]
+        lot = lot_of(operation, self.skus(item.id))
+        if operation.of_label:
+            bulk = next((sku for sku in sources if not sku.serial), None)
+            return bulk or self.sku_for(operation, item, location_id, lot._replace(serial=""))
+        return self.sku_for(operation, item, location_id, lot)
 
     def _unit_taken(
         self, operation: Operation, item: StockItem, location_id: int | None, sources: list[SkuState]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
+from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.location_repository import get_location
 from stocky.catalogue.repository import like_pattern
@@ -14,6 +15,7 @@ from stocky.errors import Conflict, Invalid
 from stocky.quantity import to_milli
 from stocky.stock import repository
 from stocky.stock.batch_writer import new_batch_id
+from stocky.stock.emptied import find_emptied_before
 from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import Sku
@@ -65,11 +67,12 @@ async def count_skus_at(
 async def list_skus_at(
     read: Connection, location_id: int, *, skip: int, limit: int, holds_stock: bool = True, search: str | None = None
 ) -> list[Sku]:
-    """These SKUs in the order of the items' names, each with its item."""
+    """These SKUs in the order of the items' names, each with its item; of empty ones those that lists have."""
     rows = await read.rows(
         "list_sku_ids_by_name",
         location_id=location_id,
         holds_stock=holds_stock,
+        emptied_before=clock.LONG_AGO if holds_stock else await find_emptied_before(read),
         pattern=like_pattern(search),
         skip=skip,
         limit=limit,
@@ -125,7 +128,10 @@ async def move_stock(
             location=LocationKey(id=location_id),
             to_location=LocationKey(id=to_location_id),
             quantity_milli=to_milli(sku.quantity),
-            lot=sku.expiry_date,
+            expiry_date=sku.expiry_date,
+            lot=sku.lot,
+            serial=sku.serial,
+            opened_on=sku.opened_on,
             # A new SKU at the target gets the notes of this one.
             notes=sku.notes,
             user_id=by.id,

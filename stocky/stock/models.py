@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,26 @@ class OperationRejected(Exception):
         self.kind = kind
 
 
+class LotKey(NamedTuple):
+    """What tells apart the SKUs of an item at a location; a lot or serial number that is not known is empty."""
+
+    expiry_date: date | None = None
+    lot: str = ""
+    serial: str = ""
+    opened_on: date | None = None
+
+    def describe(self) -> str:
+        """As text after the item's name: ` (lot L1, serial number 42, expiring 2026-12-31)`; empty for none of them."""
+        named = [
+            f"lot {self.lot}" if self.lot else "",
+            f"serial number {self.serial}" if self.serial else "",
+            f"opened on {self.opened_on}" if self.opened_on else "",
+            f"expiring {self.expiry_date}" if self.expiry_date else "",
+        ]
+        text = ", ".join(filter(None, named))
+        return f" ({text})" if text else ""
+
+
 class StockItem(msgspec.Struct, gc=False):
     """An item as the rules see it."""
 
@@ -35,6 +55,9 @@ class StockItem(msgspec.Struct, gc=False):
     min_quantity_milli: int | None = None
     default_storage_type: str = "other"
     needs_review: bool = False
+    # How many days it keeps, closed and once it is opened.
+    shelf_life_days: int | None = None
+    opened_days: int | None = None
     # Thousandths of a piece in a pack; read only for an item that is counted in both.
     pack_milli: int | None = None
 
@@ -46,6 +69,9 @@ class SkuState(msgspec.Struct, gc=False):
     item_id: int
     location_id: int
     expiry_date: date | None
+    lot: str
+    serial: str
+    opened_on: date | None
     quantity_milli: int
     unit: str
     notes: str
@@ -54,12 +80,19 @@ class SkuState(msgspec.Struct, gc=False):
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def key(self) -> LotKey:
+        return LotKey(self.expiry_date, self.lot, self.serial, self.opened_on)
+
     def to_sku(self) -> Sku:
         return Sku(
             self.id,
             from_milli(self.quantity_milli),
             self.unit,
             self.expiry_date,
+            self.lot,
+            self.serial,
+            self.opened_on,
             self.notes,
             self.is_active,
             self.item_id,

@@ -14,7 +14,7 @@ from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.stock.schemas import Sku, StockEvent
 
-Kind = Literal["add", "remove", "move", "set", "undo"]
+Kind = Literal["add", "remove", "move", "open", "set", "undo"]
 # Why an operation was rejected: `policy` is too little stock, `unit` a unit that cannot be converted, `event_id` was
 # used before with other content, `stale` fails an If-Match.
 RejectionKind = Literal["not_found", "policy", "unit", "event_id", "stale", "undone", "invalid"]
@@ -38,7 +38,7 @@ class ItemKey(msgspec.Struct, frozen=True, gc=False):
 
 
 class AnyLot(Enum):
-    """No lot named: an addition goes to the stock without expiry, a removal takes the earliest expiry first."""
+    """Not named: an addition goes to the stock without it, a removal takes any, the earliest expiry first."""
 
     ANY = "any"
 
@@ -47,8 +47,11 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     """One requested change of stock. Quantities are in thousandths, never negative.
 
     `kind` None looks the item up and books nothing. `in_packs` multiplies by the pack size (see `apply_pack_size`).
+    `expiry_date`, `lot`, `serial` and `opened_on` (None: closed) name the stock, each if it is not ANY. `of_label`: lot
+    and serial number are those of a scanned label, so a removal or a count also takes stock for which none is recorded.
     `create_stub` creates an item for an unknown barcode, and reactivates a hidden one. `sku_id` names the SKU itself
-    instead of item, location and lot. A move `into` another item transfers all stock of the item.
+    instead of item, location and lot. `open` opens closed stock on the day of `occurred_at`, which is booked as a move
+    within its location. A move `into` another item transfers all stock of the item.
     `fingerprint` is that of `content`, which the client sent under `event_id`.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
     `unit` is the unit of the quantity, and of a SKU that is created. The default is the unit of the SKU it
@@ -64,7 +67,11 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     location: LocationKey | None = None
     to_location: LocationKey | None = None
     quantity_milli: int = 0
-    lot: date | None | AnyLot = AnyLot.ANY
+    expiry_date: date | None | AnyLot = AnyLot.ANY
+    lot: str | AnyLot = AnyLot.ANY
+    serial: str | AnyLot = AnyLot.ANY
+    of_label: bool = False
+    opened_on: date | None | AnyLot = AnyLot.ANY
     in_packs: bool = False
     create_stub: bool = False
     undo_event: int | None = None
@@ -85,6 +92,11 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     deactivate: bool = False
     all_locations: bool = False
     with_details: bool = False
+
+    @property
+    def names_lot(self) -> bool:
+        is_any = self.expiry_date is self.lot is self.serial is self.opened_on is AnyLot.ANY
+        return not is_any
 
 
 class Outcome(msgspec.Struct, kw_only=True, gc=False):

@@ -22,6 +22,8 @@ from stocky.logs import audit
 from stocky.schema import MAX_ID, is_empty, or_current
 from stocky.settings.repository import get_settings
 from stocky.stock import units
+from stocky.stock.emptied import emptied_before
+from stocky.stock.models import SkuState
 from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent, to_date
 
 # If a time range has fewer events than this, all of them are read by the index of time, and then sorted.
@@ -55,6 +57,9 @@ async def list_skus(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: str | None = None,
+    emptied: bool = False,
+    lot: str | None = None,
+    serial: str | None = None,
     after: int = 0,
     listing: Listing | None = None,
 ) -> list[Sku]:
@@ -62,9 +67,11 @@ async def list_skus(
 
     `location_id`: at that location; `within`: at it or at one that is in it.
     `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that has expired or expires within
-    the `expiring_soon_days` of the settings.
+    the `expiring_soon_days` of the settings; `emptied`: with those that are empty for more than the `emptied_days`.
+    What is low, or of a lot or serial number that is named, is listed although it is empty for long.
     """
-    days = (await get_settings(read)).expiring_soon_days if expiring_soon else 0
+    lot, serial = lot or None, serial or None
+    settings = await get_settings(read)
     wanted = {
         "skip": skip,
         "limit": limit,
@@ -74,7 +81,10 @@ async def list_skus(
         "within": within,
         "low_stock": low_stock,
         "expiring_soon": expiring_soon,
-        "expires_by": clock.today() + timedelta(days=days),
+        "expires_by": clock.today() + timedelta(days=settings.expiring_soon_days if expiring_soon else 0),
+        "emptied_before": clock.LONG_AGO if emptied or low_stock or lot or serial else emptied_before(settings),
+        "lot": lot,
+        "serial": serial,
     }
     skus = await read.run(_list_skus, search, wanted, listing.order if listing else "")
     if listing is not None:
@@ -99,6 +109,10 @@ async def _find_sku_ids(tx: Connection, search: str | None, wanted: dict[str, An
         await tx.rows("plan_for_values")
         fragment = await find_fragment(tx, search)
         return await tx.sorted_rows("list_sku_ids_containing", order, **wanted, pattern=pattern, fragment=fragment)
+    if wanted["serial"] is not None:
+        return await tx.sorted_rows("list_sku_ids_of_serial", order, **wanted)
+    if wanted["lot"] is not None:
+        return await tx.sorted_rows("list_sku_ids_of_lot", order, **wanted)
     if wanted["item_id"] is not None:
         return await tx.sorted_rows("list_sku_ids_of_item", order, **wanted)
     if wanted["low_stock"]:
@@ -114,6 +128,10 @@ async def _find_sku_ids(tx: Connection, search: str | None, wanted: dict[str, An
 
 async def _count_skus(read: Connection, wanted: dict[str, Any]) -> int:
     """The number of SKUs of all pages."""
+    if wanted["serial"] is not None:
+        return await read.count_rows("list_sku_ids_of_serial", **wanted)
+    if wanted["lot"] is not None:
+        return await read.count_rows("list_sku_ids_of_lot", **wanted)
     if wanted["item_id"] is not None:
         return await read.count_rows("list_sku_ids_of_item", **wanted)
     if wanted["low_stock"]:
@@ -134,11 +152,19 @@ async def list_skus_as_of(
     item_id: int | None,
     location_id: int | None,
     within: int | None = None,
+    lot: str | None = None,
+    serial: str | None = None,
     after: int = 0,
 ) -> list[Sku]:
     """The SKUs with ids above `after` that held stock at a moment, with their quantities then."""
     page = {"as_of": as_of, "skip": skip, "limit": limit, "after": after}
-    wanted = {"item_id": item_id, "location_id": location_id, "within": within}
+    wanted = {
+        "item_id": item_id,
+        "location_id": location_id,
+        "within": within,
+        "lot": lot or None,
+        "serial": serial or None,
+    }
     if skip > FAR_PAGE and not any(wanted.values()):
         return await read.all("list_skus_as_of_far", Sku, **page)
     return await read.all("list_skus_as_of", Sku, **page, **wanted)
@@ -170,7 +196,8 @@ async def lock_sku(tx: Connection, sku_id: int, if_versions: Collection[int] | N
 async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal) -> Sku:
     """Applies `change`, except for what is booked: quantity, location, and whether it is active.
 
-    Raises Conflict for another item, and for an expiry date that another SKU of the item has there.
+    Raises Conflict for another item, for a lot that another SKU of the item has there, and for a serial number that is
+    not that of one piece or is in stock already.
     """
     if is_empty(change):
         return sku
@@ -178,12 +205,17 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
         raise Conflict("A SKU's item cannot be changed; create a SKU of the other item instead", field="item_id")
     unit, moment = or_current(change.unit, sku.unit), clock.now()
     expiry_date = sku.expiry_date if isinstance(change.expiry_date, UnsetType) else to_date(change.expiry_date)
+    lot, serial = or_current(change.lot, sku.lot) or "", or_current(change.serial, sku.serial) or ""
+    if serial and (serial, unit) != (sku.serial, sku.unit):
+        await _check_serial(tx, sku, serial, unit)
     await tx.execute(
         "change_sku",
         id=sku.id,
         unit=unit,
         notes=or_current(change.notes, sku.notes) or "",
         expiry_date=expiry_date,
+        lot=lot,
+        serial=serial,
         version=sku.version + 1,
         updated_at=moment,
         # Events up to now are in the old unit. The same unit in another spelling is no change.
@@ -194,6 +226,18 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
     await audit.record(tx, by, "changed", "sku", sku.id, details)
     return await get_sku(tx, sku.id)
+
+
+async def _check_serial(tx: Connection, sku: Sku, serial: str, unit: str) -> None:
+    """Raises Conflict for a serial number that is not that of one piece or is in stock already."""
+    if sku.quantity not in (0, 1) or not units.counts_pieces(unit):
+        raise Conflict(
+            f"A serial number names one piece, and the SKU has {sku.quantity:g} {unit}; take one piece of it first",
+            field="serial",
+        )
+    others = await tx.all("list_skus_of_items", SkuState, ids=[sku.item_id])
+    if sku.quantity and any(each.serial == serial and each.quantity_milli and each.id != sku.id for each in others):
+        raise Conflict(f"The serial number {serial} of the item is in stock already", field="serial")
 
 
 async def get_event(read: Connection, event_id: int) -> StockEvent:
@@ -252,6 +296,8 @@ async def list_events(
     type: EntryType | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    lot: str | None = None,
+    serial: str | None = None,
 ) -> EventPage:
     """A page of the ledger, newest first, with ids below `cursor`; `within`: at that location or one that is in it."""
     wanted = {
@@ -264,6 +310,8 @@ async def list_events(
         "type": type,
         "since": since or clock.LONG_AGO,
         "until": until or clock.FAR_AWAY,
+        "lot": lot or None,
+        "serial": serial or None,
     }
     if item_id is None:
         events = await read.run(_list_events, wanted, since is not None or until is not None)
@@ -277,7 +325,11 @@ async def _list_events(tx: Connection, wanted: dict[str, Any], has_time: bool) -
     """Events, read by the index of the most selective filter, as far as that is known in advance."""
     # A plan for any time expects few events in it.
     await tx.rows("plan_for_values")
-    if has_time and await tx.value("count_events_between", **wanted, most=SHORT_TIME) < SHORT_TIME:
+    if wanted["serial"] is not None:
+        rows = await tx.rows("list_event_ids_of_serial", **wanted)
+    elif wanted["lot"] is not None:
+        rows = await tx.rows("list_event_ids_of_lot", **wanted)
+    elif has_time and await tx.value("count_events_between", **wanted, most=SHORT_TIME) < SHORT_TIME:
         rows = await tx.rows("list_event_ids_between", **wanted)
     elif wanted["type"] not in (None, EntryType.ADD, EntryType.REMOVE):
         rows = await tx.rows("list_event_ids_of_rare_kind", **wanted)

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from stocky.barcodes.codes import LONGEST, LONGEST_TEXT, clean, is_blank, is_too_long
 from stocky.catalogue.schemas import LONGEST_PATH, Item, Location
 from stocky.quantity import Delta, Quantity, rounded
-from stocky.schema import UNIT, AnyCase, Id
+from stocky.schema import LINE, UNIT, AnyCase, Id
 
 MAX_EVENTS = 1000
 EventId = Annotated[
@@ -44,6 +44,26 @@ ExpiryDate = Annotated[
         extra_json_schema={"format": "date"},
     ),
 ]
+Lot = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        pattern=LINE,
+        description="The number of the lot, as printed; empty for none",
+        examples=["L2401"],
+    ),
+]
+Serial = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        pattern=LINE,
+        description="The serial number, which names one piece; empty for none",
+        examples=["SN-0042"],
+    ),
+]
+# What earlier clients send as the lot.
+_LIKE_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_OR_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
@@ -58,6 +78,9 @@ class Sku(Struct, gc=False):
     quantity: float
     unit: str
     expiry_date: date | None
+    lot: str
+    serial: str
+    opened_on: date | None
     notes: str
     is_active: bool
     item_id: int
@@ -80,13 +103,53 @@ def to_date(expiry_date: str | None) -> date | None:
         raise ValueError("expiry_date: must be a date like 2026-01-31") from None
 
 
+def normalized_lot(
+    lot: str | None, expiry_date: str | None | UnsetType, serial: str | None
+) -> tuple[str | None, str | None | UnsetType, str | None]:
+    """The three fields without surrounding blanks, and the date as a date, however it was sent. Raises ValueError."""
+    if not isinstance(expiry_date, UnsetType):
+        expiry_date = _date_text(expiry_date)
+    lot, serial = _stripped(lot), _stripped(serial)
+    named_lot(lot, expiry_date, serial)
+    return lot, expiry_date, serial
+
+
+def _stripped(text: str | None) -> str | None:
+    return None if text is None else text.strip() or None
+
+
 def _date_text(expiry_date: str | None) -> str | None:
     found = to_date(expiry_date)
     return None if found is None else found.isoformat()
 
 
+class NamedLot(Struct, frozen=True, gc=False):
+    """The stock that a request names, each part if it is not None; an `expiry_date` of UNSET is not named either."""
+
+    expiry_date: date | None | UnsetType
+    lot: str | None
+    serial: str | None
+
+
+def named_lot(lot: str | None, expiry_date: str | None | UnsetType, serial: str | None) -> NamedLot:
+    """The stock that these fields name. A `lot` that is a date, without an `expiry_date`, is that: so clients sent it.
+
+    Raises ValueError for one that only looks like a date.
+    """
+    if not isinstance(expiry_date, UnsetType):
+        return NamedLot(to_date(expiry_date), lot or None, serial or None)
+    if not lot or _LIKE_DATE.fullmatch(lot) is None:
+        return NamedLot(UNSET, lot or None, serial or None)
+    try:
+        return NamedLot(date.fromisoformat(lot), None, serial or None)
+    except ValueError:
+        raise ValueError(
+            "lot: looks like a date and is none; if it is the lot's number, send expiry_date, too"
+        ) from None
+
+
 class NewSku(Struct, kw_only=True, omit_defaults=True):
-    """Stock to add: an existing SKU (same item, location and expiry) grows, in its own unit.
+    """Stock to add: an existing SKU (same item, location, expiry date, lot and serial number) grows, in its own unit.
 
     A quantity in another unit of its kind (g and kg) is converted.
     """
@@ -98,10 +161,15 @@ class NewSku(Struct, kw_only=True, omit_defaults=True):
     expiry_date: ExpiryDate | None = None
     notes: Notes | None = None
     event_id: EventId | None = None
+    lot: Lot | None = None
+    serial: Serial | None = None
+
+    ADDED_LATER: ClassVar = ("lot", "serial")
 
     def __post_init__(self) -> None:
         # Fingerprinted as the date, however it was sent.
         self.expiry_date = _date_text(self.expiry_date)
+        self.lot, self.serial = _stripped(self.lot), _stripped(self.serial)
         # A sent 0.0 equals the default.
         self.quantity = rounded(self.quantity) or 0
 
@@ -119,10 +187,16 @@ class SkuChange(Struct, kw_only=True):
     item_id: Annotated[Id | UnsetType, Meta(description="As it is; another one is refused")] = UNSET
     location_id: Id | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+    lot: Lot | None | UnsetType = UNSET
+    serial: Serial | None | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if not isinstance(self.expiry_date, UnsetType):
             self.expiry_date = _date_text(self.expiry_date)
+        if not isinstance(self.lot, UnsetType):
+            self.lot = _stripped(self.lot)
+        if not isinstance(self.serial, UnsetType):
+            self.serial = _stripped(self.serial)
         if isinstance(self.quantity, (int, float)):
             self.quantity = rounded(self.quantity)
 
@@ -152,8 +226,25 @@ class Adjustment(Struct, kw_only=True, omit_defaults=True):
             raise ValueError("delta: must not be 0")
 
 
+class Opening(Struct, kw_only=True, omit_defaults=True):
+    """A part of a closed SKU that is opened; it is booked as a move to the SKU of what was opened on that day."""
+
+    quantity: Quantity
+    event_id: EventId | None = None
+    occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
+    note: Notes | None = None
+
+    def __post_init__(self) -> None:
+        self.quantity = rounded(self.quantity)
+        if self.quantity == 0:
+            raise ValueError("quantity: must be more than 0")
+
+
 class StockEvent(Struct, kw_only=True, gc=False):
-    """One event of the ledger. A move is two events with one `transfer_id`."""
+    """One event of the ledger. A move is two events with one `transfer_id`.
+
+    `expiry_date`, `lot`, `serial` and `opened_on` are those that its SKU has now.
+    """
 
     id: int
     event_id: str | None
@@ -172,6 +263,10 @@ class StockEvent(Struct, kw_only=True, gc=False):
     reverses_id: int | None
     reversed_by_id: int | None = None
     note: str | None
+    expiry_date: date | None
+    lot: str
+    serial: str
+    opened_on: date | None
 
 
 class NamedStockEvent(StockEvent, kw_only=True, gc=False):
@@ -199,10 +294,11 @@ class EventType(AnyCase):
     REMOVE = "remove"
     MOVE = "move"
     SET = "set"
+    OPEN = "open"
 
 
 class EntryType(AnyCase):
-    """The type of an event in the ledger: as in EventType, or an undo."""
+    """The type of an event in the ledger: as in EventType, or an undo. What is opened moves within its location."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -248,8 +344,9 @@ class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One stock event; with an item's `upc`, `quantity` counts packs of that barcode.
 
     `unit` is the unit of the quantity, which is converted into the stock's; the default is the stock's unit.
-    `lot` is the expiry date, by default that of a GS1 code; without one, stock is added to the lot that has none and
-    removed earliest expiry first.
+    `expiry_date`, `lot` and `serial` name the stock, by default as a GS1 code does; without them, stock is added to the
+    one that has none and removed earliest expiry first.
+    A `lot` that is a date, without `expiry_date`, is the expiry date.
     """
 
     type: EventType
@@ -257,16 +354,20 @@ class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     quantity: Quantity
     location: LocationReference | None = None
     to_location: LocationReference | None = None
-    lot: date | None = None
+    lot: Lot | None = None
     event_id: EventId | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
     note: Notes | None = None
     unit: Unit | None = None
+    expiry_date: ExpiryDate | None | UnsetType = UNSET
+    serial: Serial | None = None
 
-    ADDED_LATER: ClassVar = ("unit",)
+    ADDED_LATER: ClassVar = ("unit", "expiry_date", "serial")
 
     def __post_init__(self) -> None:
         self.quantity = rounded(self.quantity)
+        if self.lot is not None or self.serial is not None or self.expiry_date is not UNSET:
+            self.lot, self.expiry_date, self.serial = normalized_lot(self.lot, self.expiry_date, self.serial)
         if self.quantity == 0 and self.type is not EventType.SET:
             raise ValueError("quantity: must be more than 0")
         if self.type is EventType.MOVE and self.to_location is None:

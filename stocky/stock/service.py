@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from stocky.auth.schemas import Principal
@@ -24,17 +25,21 @@ from stocky.stock.schemas import (
     Adjustment,
     EventResult,
     EventResults,
+    EventType,
     LocationReference,
     MalformedEvent,
+    NamedLot,
     NewEvent,
     NewEvents,
     NewSku,
     NewUndo,
+    Opening,
     QuantityChange,
     ReadEvents,
     Sku,
     SkuChange,
     StockEvent,
+    named_lot,
     to_date,
 )
 
@@ -145,7 +150,10 @@ def _addition(new: NewSku, by: Principal) -> Operation:
         item=ItemKey(id=new.item_id),
         location=LocationKey(id=new.location_id),
         quantity_milli=to_milli(new.quantity),
-        lot=to_date(new.expiry_date),
+        expiry_date=to_date(new.expiry_date),
+        lot=new.lot or "",
+        serial=new.serial or "",
+        opened_on=None,
         unit=new.unit,
         notes=new.notes,
         create_sku=True,
@@ -186,6 +194,22 @@ async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: 
         **named(change.event_id, (sku_id, change)),
     )
     return _sku_of(await recorder.record(operation))
+
+
+async def open_stock(recorder: Recorder, sku_id: int, opening: Opening, by: Principal) -> Sku:
+    """Opens a part of a closed SKU and returns the SKU of what is opened. Raises NotFound, Invalid, Conflict."""
+    operation = Operation(
+        kind="open",
+        sku_id=sku_id,
+        quantity_milli=to_milli(opening.quantity),
+        occurred_at=opening.occurred_at,
+        note=opening.note,
+        user_id=by.id,
+        with_details=True,
+        **named(opening.event_id, (sku_id, opening)),
+    )
+    outcome = raise_if_rejected(await recorder.record(operation))
+    return _sku_of(msgspec.structs.replace(outcome, sku_id=outcome.events[-1].sku_id))
 
 
 async def change_sku(
@@ -237,7 +261,10 @@ async def _move_sku(tx: Connection, recorder: Recorder, sku: Sku, change: SkuCha
             kind="add",
             item=ItemKey(id=sku.item_id),
             location=to,
-            lot=sku.expiry_date,
+            expiry_date=sku.expiry_date,
+            lot=sku.lot,
+            serial=sku.serial,
+            opened_on=sku.opened_on,
             unit=sku.unit,
             notes=sku.notes,
             create_sku=True,
@@ -248,8 +275,11 @@ async def _move_sku(tx: Connection, recorder: Recorder, sku: Sku, change: SkuCha
     raise_if_rejected(
         await recorder.record_within(tx, Operation(kind="set", sku_id=sku.id, deactivate=True, user_id=by.id))
     )
+    lot = (sku.expiry_date, sku.lot, sku.serial, sku.opened_on)
     moved = next(
-        each for each in outcome.skus if (each.location_id, each.expiry_date) == (change.location_id, sku.expiry_date)
+        each
+        for each in outcome.skus
+        if each.location_id == change.location_id and (each.expiry_date, each.lot, each.serial, each.opened_on) == lot
     )
     if isinstance(change.notes, UnsetType) or moved.notes == sku.notes:
         return await repository.get_sku(tx, moved.id)
@@ -361,15 +391,39 @@ def _operation(event: NewEvent, scanned: ScannedCode, by: Principal) -> Operatio
         location=location_key(event.location),
         to_location=location_key(event.to_location),
         quantity_milli=to_milli(event.quantity),
-        lot=event.lot or scanned.expiry or AnyLot.ANY,
         unit=event.unit,
         in_packs=reference.upc is not None and event.unit is None,
         create_stub=reference.upc is not None,
         occurred_at=event.occurred_at,
         note=", ".join(filter(None, (event.note, scanned.note))) or None,
         user_id=by.id,
+        opened_on=None if event.type is EventType.OPEN else AnyLot.ANY,
+        **lot_fields(named_lot(event.lot, event.expiry_date, event.serial), scanned),
         **named(event.event_id, event),
     )
+
+
+def lot_fields(lot: NamedLot, scanned: ScannedCode | None = None) -> dict[str, Any]:
+    """The fields of an operation on the lot that a request names, each else as the scanned label has it."""
+    fields: dict[str, Any] = {} if scanned is None else label_fields(scanned)
+    if not isinstance(lot.expiry_date, UnsetType):
+        fields["expiry_date"] = lot.expiry_date
+    if lot.lot or lot.serial:
+        fields["of_label"] = False
+        fields |= {name: value for name, value in (("lot", lot.lot), ("serial", lot.serial)) if value}
+    return fields
+
+
+def label_fields(scanned: ScannedCode) -> dict[str, Any]:
+    """The fields of an operation on the lot of a scanned label; none for a plain barcode."""
+    fields: dict[str, Any] = {}
+    if scanned.expiry is not None:
+        fields["expiry_date"] = scanned.expiry
+    if scanned.lot is not None:
+        fields |= {"lot": scanned.lot, "of_label": True}
+    if scanned.serial is not None:
+        fields |= {"serial": scanned.serial, "of_label": True}
+    return fields
 
 
 def location_key(reference: LocationReference | None) -> LocationKey | None:

@@ -14,17 +14,31 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.http.openapi import may_be_missing
-from stocky.http.parameters import After, IfMatch, Paging, PathId, Search, SearchText, Within, versions_of
+from stocky.http.parameters import (
+    After,
+    IfMatch,
+    LotFilter,
+    Paging,
+    PathId,
+    Search,
+    SearchText,
+    SerialFilter,
+    Within,
+    versions_of,
+)
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.routing import Router
 from stocky.schema import MAX_ID, Message
 from stocky.stock import repository, service
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Adjustment, NewSku, QuantityChange, Sku, SkuChange
+from stocky.stock.schemas import Adjustment, NewSku, Opening, QuantityChange, Sku, SkuChange
 
 Expand = Annotated[
     str | None,
     Parameter(description="`item`, `location`, or both separated by a comma: nest them in each SKU", required=False),
+]
+Emptied = Annotated[
+    bool, Parameter(description="Also SKUs that have been empty for longer than `emptied_days`", required=False)
 ]
 _ADDED = may_be_missing | {200: ResponseSpec(Sku, generate_examples=False)}
 EXPANDABLE = frozenset({"item", "location"})
@@ -42,13 +56,19 @@ async def list_skus(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: Search = None,
+    emptied: Emptied = False,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
     as_of: Annotated[
         datetime | None, Parameter(description="The stock at this time instead of the current stock", required=False)
     ] = None,
     expand: Expand = None,
     after: After = 0,
 ) -> list[Sku]:
-    """SKUs in the order they were created, or the stock as of a moment."""
+    """SKUs in the order they were created, or the stock as of a moment.
+
+    Those that have been empty for longer than `emptied_days` of the settings are left out.
+    """
     if after:
         paging.refuse_order("a list with a cursor is in its own order; use skip instead of cursor")
     if as_of is not None:
@@ -61,6 +81,8 @@ async def list_skus(
             item_id=item_id,
             location_id=location_id,
             within=within,
+            lot=lot,
+            serial=serial,
             after=after,
         )
         paging.is_counted_by(len(skus), skip=paging.skip, limit=paging.limit, after=after)
@@ -76,6 +98,9 @@ async def list_skus(
             low_stock=low_stock,
             expiring_soon=expiring_soon,
             search=search,
+            emptied=emptied,
+            lot=lot,
+            serial=serial,
             after=after,
         )
     await repository.expand_skus(read, skus, _expanded(expand))
@@ -83,9 +108,13 @@ async def list_skus(
 
 
 @get("/search", opt=readers | long_read())
-async def search_skus(read: Connection, q: SearchText, paging: Paging, expand: Expand = None) -> list[Sku]:
-    """SKUs whose item, barcode, location or notes contain `q`."""
-    skus = await repository.list_skus(read, skip=paging.skip, limit=paging.limit, listing=paging, search=q)
+async def search_skus(
+    read: Connection, q: SearchText, paging: Paging, expand: Expand = None, emptied: Emptied = False
+) -> list[Sku]:
+    """SKUs whose item, barcode, location, notes, lot or serial number contain `q`."""
+    skus = await repository.list_skus(
+        read, skip=paging.skip, limit=paging.limit, listing=paging, search=q, emptied=emptied
+    )
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus
 
@@ -147,6 +176,12 @@ async def adjust_quantity(data: Adjustment, recorder: Recorder, user: Principal,
     return await service.adjust_stock(recorder, sku_id, data, user)
 
 
+@post("/{sku_id:int}/open", opt=members, status_code=200)
+async def open_sku(data: Opening, recorder: Recorder, user: Principal, sku_id: PathId) -> Sku:
+    """Open a part of a closed SKU: the SKU of what is opened, which keeps as long as the item's `opened_days` say."""
+    return await service.open_stock(recorder, sku_id, data, user)
+
+
 def _expanded(expand: str | None) -> set[str]:
     words = {word.strip() for word in (expand or "").lower().split(",")} - {""}
     if unknown := words - EXPANDABLE:
@@ -166,6 +201,7 @@ sku_routes = Router(
         delete_sku,
         set_quantity,
         adjust_quantity,
+        open_sku,
     ],
     tags=["Stock"],
 )

@@ -90,6 +90,12 @@ def is_weight(unit: str) -> bool:
     return measure_of(unit).kind == MILLIGRAM.kind
 
 
+def counts_pieces(unit: str) -> bool:
+    """Whether one of this unit is one thing, which may have a serial number: neither a measure nor a pack."""
+    measure = measure_of(unit)
+    return measure.size is not None and (measure.kind == MEASURES[PIECE].kind or measure.kind not in _NAMES)
+
+
 def ratio(unit: str, into: str, pack_milli: int | None = None) -> Fraction | None:
     """How many of `into` are in one `unit`; None if they are of two kinds, or the pack size is needed and unknown.
 

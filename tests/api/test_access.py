@@ -62,6 +62,12 @@ ACCESS = {
     **{
         f"GET {path}": READERS for path in ("/types", "/types/{type_id:int}", "/tags", "/tags/{tag_id:int}", "/sellers")
     },
+    "GET /types/{type_id:int}/fields": READERS,
+    "POST /types/{type_id:int}/fields": MEMBERS,
+    **{
+        f"{method} /types/{{type_id:int}}/fields/{{field_id:int}}": READERS if method == "GET" else MEMBERS
+        for method in ("GET", "PUT", "PATCH", "DELETE")
+    },
     **{
         f"{method} {path}": MEMBERS
         for method, path in [
@@ -120,6 +126,7 @@ ACCESS = {
     "DELETE /skus/{sku_id:int}": MEMBERS,
     "PUT /skus/{sku_id:int}/quantity": MEMBERS,
     "POST /skus/{sku_id:int}/adjust": MEMBERS,
+    "POST /skus/{sku_id:int}/open": MEMBERS,
     "GET /scanner": SCANNERS,
     "POST /scanner/scan": SCANNERS,
     "GET /scanner/status": SCANNERS,

@@ -10,13 +10,15 @@ from tests.inventory import get, made, refused
 pytestmark = pytest.mark.usefixtures("one_of_each")
 
 PATHS = [
-    "/items/1", "/skus/1", "/locations/1", "/boxes/1", "/types/1", "/projects/1", "/shopping-lists/1", "/webhooks/1",
+    "/items/1", "/skus/1", "/locations/1", "/boxes/1", "/types/1", "/types/1/fields/1", "/projects/1",
+    "/shopping-lists/1", "/webhooks/1",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", [{}, {"colour": "blue"}], ids=["empty", "unknown field"])
 async def test_empty_change_changes_nothing(admin: AsyncClient, body: dict[str, str]) -> None:
     made(await admin.post("/types", json={"name": "Food"}))
+    made(await admin.post("/types/1/fields", json={"name": "Grade"}))
     hook = {"url": "https://example.org/hook", "event_types": ["stock.recorded"], "is_active": False}
     made(await admin.post("/webhooks", json=hook))
     audited = await get(admin, "/audit", limit=1000)

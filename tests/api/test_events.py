@@ -186,10 +186,12 @@ MALFORMED = [
     ("location", '{"id": 1, "name": "Shelf"}', "location"),
     ("occurred_at", '"2026-01-31T12:00:00"', "time zone"),
     ("occurred_at", '"yesterday"', "occurred_at"),
-    ("lot", '"soon"', "lot"),
-    ("lot", '""', "lot"),
-    ("lot", '"20270105"', "lot"),
+    ("lot", '"2027-02-30"', "lot"),
+    ("lot", '"two\\nlines"', "lot"),
     ("lot", "20270105", "lot"),
+    ("serial", '"%s"' % ("x" * 101), "serial"),
+    ("expiry_date", '"soon"', "expiry_date"),
+    ("expiry_date", "20270105", "expiry_date"),
     ("event_id", '""', "event_id"),
     ("event_id", '"%s"' % ("x" * 129), "event_id"),
     ("note", '"%s"' % ("x" * 1001), "note"),
@@ -228,7 +230,7 @@ async def test_malformed_event_does_not_block_the_batch(member: AsyncClient) -> 
 async def test_malformed_event_is_booked_once_it_is_corrected(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     right = event(item, shelf, "add", 2, event_id="e1")
-    wrong = {**right, "lot": ""}
+    wrong = {**right, "expiry_date": "soon"}
     first = await post(member, wrong, right, wrong)
     assert [each["status"] for each in first["results"]] == ["rejected", "applied", "rejected"]
     assert [each["event_id"] for each in first["results"]] == ["e1", "e1", "e1"]
@@ -243,8 +245,10 @@ async def test_malformed_event_is_booked_once_it_is_corrected(member: AsyncClien
 async def test_malformed_event_rejects_an_atomic_request(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     good = event(item, shelf, event_id="good")
-    answer = await member.post("/events", json={"events": [good, {**good, "lot": ""}, good], "atomic": True})
-    problem = refused(answer, 409, "event 1", "lot")
+    answer = await member.post(
+        "/events", json={"events": [good, {**good, "expiry_date": "soon"}, good], "atomic": True}
+    )
+    problem = refused(answer, 409, "event 1", "expiry_date")
     assert [(each["index"], each["status"]) for each in problem["results"]] == [(i, "rejected") for i in range(3)]
     assert "event 1" in problem["results"][0]["reason"]
     assert await get(member, "/skus/") == []
@@ -254,7 +258,7 @@ async def test_malformed_event_rejects_an_atomic_request(member: AsyncClient) ->
 async def test_wrong_batch_is_refused_as_a_whole(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     good = event(item, shelf)
-    bad = {**good, "lot": ""}
+    bad = {**good, "expiry_date": "soon"}
     refused(await member.post("/events", json={"events": []}), 422, "events", "empty")
     refused(await member.post("/events", json={"events": [good] * 1001}), 422, "events", "1000")
     refused(await member.post("/events", json={"events": [bad] * 1001}), 422, "events", "1000")

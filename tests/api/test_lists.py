@@ -85,6 +85,8 @@ ALIKE = {
     "list_item_versions_containing": ["list_item_versions"],
     "list_sku_ids_with_item": ["list_sku_ids"],
     "list_sku_ids_of_item": ["list_sku_ids"],
+    "list_sku_ids_of_lot": ["list_sku_ids"],
+    "list_sku_ids_of_serial": ["list_sku_ids"],
     "list_sku_ids_at": ["list_sku_ids"],
     "list_sku_ids_within": ["list_sku_ids"],
     "list_low_sku_ids": ["list_sku_ids"],

@@ -19,8 +19,8 @@ async def test_sku_has_the_documented_form(member: AsyncClient, reader: AsyncCli
     assert answer.status_code == 201
     sku = answer.json()
     assert set(sku) == {
-        "id", "quantity", "unit", "expiry_date", "notes", "is_active", "item_id", "location_id", "created_at",
-        "updated_at", "version",
+        "id", "quantity", "unit", "expiry_date", "lot", "serial", "opened_on", "notes", "is_active", "item_id",
+        "location_id", "created_at", "updated_at", "version",
     }  # fmt: skip
     assert (sku["quantity"], sku["unit"], sku["expiry_date"]) == (2.125, "kg", "2030-01-31")
     assert (sku["notes"], sku["is_active"]) == ("half open", True)

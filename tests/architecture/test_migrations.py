@@ -40,6 +40,9 @@ MOVE = [
 ]
 
 
+LOT = f"INSERT INTO sku (item_id, location_id, lot, created_at, updated_at) VALUES (1, 1, 'L1', '{NOW}', '{NOW}')"
+
+
 def test_migrations_that_databases_have_applied_stay_as_they_are() -> None:
     """A comment changed in one of them keeps every database that has applied it from starting."""
     listed = (Path(__file__).parent / "applied_migrations.sha256").read_text().splitlines()
@@ -127,4 +130,13 @@ def test_rollback_is_rejected_after_move_between_units(config: Config, environ: 
     with pytest.raises(old.backend.DatabaseError, match="moved between two units"):
         old.steps(18, "rollback")
     old.backend.connection.close()
+    assert schema.contents(config) == before
+
+
+def test_rollback_is_rejected_with_several_lots_at_one_location(config: Config) -> None:
+    for statement in [*LEDGER, LOT]:
+        schema.run(config, statement)
+    before = schema.contents(config)
+    with pytest.raises(Unavailable, match=r"0028.*several lots.*Restore an older backup"):
+        rollback(config, "0028", force=True)
     assert schema.contents(config) == before

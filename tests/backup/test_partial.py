@@ -18,6 +18,7 @@ from stocky.merging import service
 from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import as_json, packed, take, text_of
+from tests.faults.backup_hostile import altered
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
 from tests.people import NOBODYS_HASH
@@ -155,6 +156,21 @@ async def test_dangling_rows_and_wrong_sums_are_rejected(
     assert change(row) != row
     refused(await send(admin, [change(row)], force=True), 400, "nothing was imported", reason)
     assert len(await get(admin, "/skus/")) == 1
+
+
+async def test_serial_number_at_two_places_is_rejected(admin: AsyncClient, tea: Json) -> None:
+    shelf, cellar = (await get(admin, "/locations/"))[0], await new_location(admin, "Cellar")
+    piece = await new_stock(admin, tea, shelf, 1, serial="S1")
+    times = f"{NOW},{NOW}"
+    rows = [
+        'INSERT INTO "sku" ("id","item_id","location_id","serial","quantity_milli","created_at","updated_at")'
+        f" VALUES(900,{tea['id']},{cellar['id']},'S1',1000,{times});",
+        'INSERT INTO "stock_event" ("id","kind","item_id","location_id","sku_id","delta_milli","quantity_after_milli",'
+        f'"occurred_at","recorded_at") VALUES(900,\'add\',{tea["id"]},{cellar["id"]},900,1000,1000,{times});',
+    ]
+    refused(await send(admin, rows), 400, "the serial number of SKU 900 would be in stock at two places")
+    made(await admin.put(f"/skus/{piece['id']}/quantity", json={"quantity": 0}))
+    assert made(await send(admin, rows))["records_imported"] == 2
 
 
 async def test_event_without_matching_quantity_is_rejected(admin: AsyncClient, tea: Json) -> None:
@@ -406,3 +422,24 @@ async def test_wrong_existing_merge_record_does_not_block_import(admin: AsyncCli
     assert made(await send(admin, journal))["tables_affected"] == ["item_merges"]
     for item in (other, third):
         assert (await unmerge(admin, item))["is_active"]
+
+
+async def test_values_of_custom_fields_fit_the_fields_that_are_here(admin: AsyncClient) -> None:
+    kind = made(await admin.post("/types/", json={"name": "Parts"}))
+    field = made(await admin.post(f"/types/{kind['id']}/fields", json={"name": "Size", "kind": "number"}))
+    item = await new_item(admin, "Nut", type_id=kind["id"], fields={"Size": 4.5})
+    (line,) = await lines(admin, "item_field_value")
+    made(await admin.patch(f"/items/{item['id']}", json={"fields": {"Size": None}}))
+    refused(await send(admin, [line.replace("'4.5'", "'4,5'")]), 400, "does not fit the field Size")
+    address = f"/types/{kind['id']}/fields/{field['id']}"
+    made(await admin.patch(address, json={"kind": "text"}))
+    refused(await send(admin, [line]), 400, "does not fit the field Size")
+    assert (await get(admin, f"/items/{item['id']}"))["fields"] == {}
+    made(await admin.patch(address, json={"kind": "number"}))
+    assert made(await send(admin, [line]))["tables_affected"] == ["item_fields"]
+    assert (await get(admin, f"/items/{item['id']}"))["fields"] == {"Size": 4.5}
+    # A complete dump has the fields that its values have to fit.
+    made(await admin.patch(f"/items/{item['id']}", json={"fields": {"Size": None}}))
+    wrong = altered(text_of(await take(admin)), line.replace("'4.5'", "'4,5'"))
+    answer = await admin.post("/backup/import/full", json=as_json(wrong, force=True))
+    refused(answer, 400, "1 values of custom fields do not fit their fields")

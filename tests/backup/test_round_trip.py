@@ -59,10 +59,14 @@ def loaded(dump: bytes, directory: Path) -> tuple[LoadResult, Path]:
 async def fill(admin: AsyncClient) -> None:
     shelf = await new_location(admin, "Shelf")
     kind = made(await admin.post("/types/", json={"name": "Kind"}))
+    for field in ({"name": HARD[0][:100], "kind": "choice", "choices": ["a", "Ä"]}, {"name": "n", "kind": "number"}):
+        made(await admin.post(f"/types/{kind['id']}/fields", json=field))
+    made(await admin.post(f"/types/{kind['id']}/fields", json={"name": "t"}))
     merged = await new_item(admin, "Merged")
     await new_stock(admin, merged, shelf, 1)
     for number, text in enumerate(HARD):
         part = {"tags": ["x", f"tag {number}"], "type_id": kind["id"], "seller": text}
+        part["fields"] = {"n": -number / 1024, "t": text, HARD[0][:100]: "ä"}
         item = await new_item(admin, text, description=text, barcodes=[{"barcode": f"b-{number}"}], **part)
         await new_stock(admin, item, shelf, 0.001 if number else 999_999_999.999, notes=text)
     a_list = made(await admin.post("/shopping-lists/", json={"name": HARD[0]}))

@@ -77,19 +77,20 @@ _READ: list[tuple[str, str, str, dict[str, Any]]] = [
     ("4006381333932", "4006381333932", "4006381333932", {}),
     # ---- GS1 with FNC1 -----------------------------------------------------------------------------------------------
     (f"]C1{LABEL}17301231", EAN, GTIN, {"expiry": date(2030, 12, 31)}),
-    (f"]d2{LABEL}10AB{GS}17301231", EAN, GTIN, {"expiry": date(2030, 12, 31), "note": "lot AB"}),
-    (f"[)>{RS}05{GS}{LABEL}{GS}10AB{RS}{EOT}", EAN, GTIN, {"note": "lot AB"}),
+    (f"]d2{LABEL}10AB{GS}17301231", EAN, GTIN, {"expiry": date(2030, 12, 31), "lot": "AB", "note": "lot AB"}),
+    (f"[)>{RS}05{GS}{LABEL}{GS}10AB{RS}{EOT}", EAN, GTIN, {"lot": "AB", "note": "lot AB"}),
     # ---- GS1 with another sign for FNC1 ------------------------------------------------------------------------------
     *(
-        (f"{LABEL}10AB{sign}17301231{sign}21X9", EAN, GTIN, {"expiry": date(2030, 12, 31), "note": "lot AB, serial X9"})
+        (f"{LABEL}10AB{sign}17301231{sign}21X9", EAN, GTIN,
+         {"expiry": date(2030, 12, 31), "lot": "AB", "serial": "X9", "note": "lot AB, serial X9"})
         for sign in ("~", "^", "|", "#", "{GS}", "[GS]", "<GS>", "<FNC1>", "{fnc1}", "\\x1d", "\\u001d", "^]",
                      "\xe8", "\u241d")
     ),
     (f"~{LABEL}3712", EAN, GTIN, {"count": 12}),
-    (f"{{GS}}{LABEL}310300125010L7", EAN, GTIN, {"milligrams": 1_250_000, "note": "lot L7"}),
+    (f"{{GS}}{LABEL}310300125010L7", EAN, GTIN, {"milligrams": 1_250_000, "lot": "L7", "note": "lot L7"}),
     # ---- GS1 without FNC1 --------------------------------------------------------------------------------------------
     (LABEL, EAN, GTIN, {}),
-    (f"{LABEL}1730123110AB", EAN, GTIN, {"expiry": date(2030, 12, 31), "note": "lot AB"}),
+    (f"{LABEL}1730123110AB", EAN, GTIN, {"expiry": date(2030, 12, 31), "lot": "AB", "note": "lot AB"}),
     (f"{LABEL}10AB17301231", EAN, GTIN, {"note": "lot AB17301231", "warning": True}),
     (f"{LABEL}1730123110{'L' * 20}21777", EAN, GTIN,
      {"expiry": date(2030, 12, 31), "note": f"unread 10{'L' * 20}21777", "warning": True}),
@@ -109,7 +110,7 @@ _READ: list[tuple[str, str, str, dict[str, Any]]] = [
     (f"{LABEL}30110", EAN, GTIN, {"count": 110}),
     (f"{LABEL}SHOP~17301231", EAN, GTIN, {"expiry": date(2030, 12, 31), "note": "unread SHOP", "warning": True}),
     # With one sign for FNC1 the scanner sends every one.
-    (f"^{LABEL}10AB17301231", EAN, GTIN, {"note": "lot AB17301231"}),
+    (f"^{LABEL}10AB17301231", EAN, GTIN, {"lot": "AB17301231", "note": "lot AB17301231"}),
     # A wrong check digit: not a label, or not with certainty.
     ("0104006381333932", "0104006381333932", "0104006381333932", {}),
     # ---- JSON that is no command -------------------------------------------------------------------------------------
@@ -235,6 +236,6 @@ MEASURED: dict[str, dict[str, Any]] = {
     "12812345004566": {"code": "12812345004566", "key": "12812345004566"},
     "2812345004560": {"code": "2812345004560", "key": "2812345004560"},
     "]C10102812345004562": {"code": "2812345004562", "key": "02812345004562"},
-    "(01)02812345004562(10)L7": {"code": "2812345004562", "key": "02812345004562", "note": "lot L7"},
+    "(01)02812345004562(10)L7": {"code": "2812345004562", "key": "02812345004562", "lot": "L7", "note": "lot L7"},
     "02ABCDEFGHIJKL": {"code": "02ABCDEFGHIJKL", "key": "02ABCDEFGHIJKL"},
 }

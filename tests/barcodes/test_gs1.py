@@ -20,24 +20,24 @@ LOT = f"01{GTIN}17301231" + "10AB-12/3"
 LABELS: dict[str, dict[str, Any]] = {
     # GS1-128 on a carton of meat: an item of variable measure, its weight to the gram, best before and lot.
     "]C1019400638133393431030012501530010010L7": {
-        "code": "94006381333934", "milligrams": 1_250_000, "expiry": date(2030, 1, 31), "note": "lot L7",
+        "code": "94006381333934", "milligrams": 1_250_000, "expiry": date(2030, 1, 31), "lot": "L7", "note": "lot L7",
     },
     # DataMatrix on medicine: number, serial, expiry and lot, each variable one ended by FNC1.
     f"]d20104006381333931211234567{GS}1728020010B42": {
-        "expiry": date(2028, 2, 29), "note": "lot B42, serial 1234567",
+        "expiry": date(2028, 2, 29), "lot": "B42", "serial": "1234567", "note": "lot B42, serial 1234567",
     },
-    f"{GS}01{GTIN}10LOT{GS}17301231": {"expiry": date(2030, 12, 31), "note": "lot LOT"},
+    f"{GS}01{GTIN}10LOT{GS}17301231": {"expiry": date(2030, 12, 31), "lot": "LOT", "note": "lot LOT"},
     f"]Q301{GTIN}3922001250{GS}37{'6'}": {"count": 6},
     f"01{GTIN}": {},
     f"01{GTIN}17301231": {"expiry": date(2030, 12, 31)},
     f" 01{GTIN}17301231\r\n": {"expiry": date(2030, 12, 31)},
-    LOT: {"expiry": date(2030, 12, 31), "note": "lot AB-12/3"},
-    f"10X<GS>01{GTIN}": {"note": "lot X"},
-    f"10X\u241d01{GTIN}": {"note": "lot X"},
+    LOT: {"expiry": date(2030, 12, 31), "lot": "AB-12/3", "note": "lot AB-12/3"},
+    f"10X<GS>01{GTIN}": {"lot": "X", "note": "lot X"},
+    f"10X\u241d01{GTIN}": {"lot": "X", "note": "lot X"},
     # A pallet: its contents, and their count.
     f"]C10010614141234567890802{GTIN}3724": {"count": 24},
     f"(01){GTIN}": {},
-    f"(01) {GTIN} (17) 301200 (10) A(1)B": {"expiry": date(2030, 12, 31), "note": "lot A(1)B"},
+    f"(01) {GTIN} (17) 301200 (10) A(1)B": {"expiry": date(2030, 12, 31), "lot": "A(1)B", "note": "lot A(1)B"},
     f"(01){GTIN}(30)5": {"count": 5},
     f"(01){GTIN}(3202)000100": {"milligrams": 453_592, "is_rounded": True, "note": "1 lb"},
     f"(01){GTIN}(3100)000002(3200)000004": {"milligrams": 2_000_000},
@@ -60,12 +60,12 @@ LABELS: dict[str, dict[str, Any]] = {
     f"https://id.gs1.org/01/{GTIN}": {},
     f"HTTPS://ID.GS1.ORG/01/{GTIN}?17=301231": {"expiry": date(2030, 12, 31)},
     f"]Q1https://shop.example/de/p/01/{GTIN}/10/A%2F1/21/9?17=301231&utm=x&3103=000500": {
-        "expiry": date(2030, 12, 31), "note": "lot A/1, serial 9", "milligrams": 500_000,
+        "expiry": date(2030, 12, 31), "lot": "A/1", "serial": "9", "note": "lot A/1, serial 9", "milligrams": 500_000,
     },
     f"https://id.gs1.org/01/{GTIN}?0999=x&96=1&17=301231&lang=de": {"expiry": date(2030, 12, 31)},
     f"https://id.gs1.org/01/{GTIN}/": {},
     f"http://example.org/01/{EAN}": {},
-    "https://id.gs1.org/01/614141123452/22/v2/10/X#top": {"code": "614141123452", "note": "lot X"},
+    "https://id.gs1.org/01/614141123452/22/v2/10/X#top": {"code": "614141123452", "lot": "X", "note": "lot X"},
     "https://id.gs1.org/01/9506000134352?3103=000195": {"code": "9506000134352", "milligrams": 195_000},
 }  # fmt: skip
 
@@ -185,6 +185,7 @@ async def test_gs1_code_round_trip(payload: str, lot: str, expiry: date, grams: 
             gtin,
             printed(gtin),
             expiry=expiry,
+            lot=lot,
             note=f"lot {lot}",
             milligrams=grams * 1000,
             count=count,

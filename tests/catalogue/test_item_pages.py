@@ -58,6 +58,14 @@ async def _rename_type(client: AsyncClient, item: Json, _: Json) -> None:
     made(await client.patch("/types/1", json={"name": "Herbs"}))
 
 
+async def _field(client: AsyncClient, item: Json, _: Json) -> None:
+    field = made(await client.post("/types/1/fields", json={"name": "Note"}))
+    await _change(client, item, fields={"Note": '"total_quantity":0,"unit":null'})
+    await assert_page_is_current(client)
+    made(await client.patch(f"/types/1/fields/{field['id']}", json={"name": "Remark"}))
+    assert (await get(client, f"/items/{item['id']}"))["fields"] == {"Remark": '"total_quantity":0,"unit":null'}
+
+
 async def _merge(client: AsyncClient, item: Json, _: Json) -> None:
     made(await client.post(f"/items/{item['id']}/merge", json={"into": 2}))
     await assert_page_is_current(client)
@@ -95,6 +103,7 @@ CHANGES: dict[str, Change] = {
     "tag renamed": _tag,
     "tag deleted": _delete_tag,
     "type renamed": _rename_type,
+    "field set and renamed": _field,
     "merged and unmerged": _merge,
     "picture set and deleted": _picture,
     "unit of its stock": _unit,

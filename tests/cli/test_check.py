@@ -85,6 +85,16 @@ FAULTS = {
         {"merges"},
         "item 1 is not merged into item 1, but the merge journal lists it",
     ),
+    "a serial number at two places": (
+        [
+            "INSERT INTO location (name, name_key, path, path_key, storage_type, created_at, updated_at)"
+            " SELECT 'Attic', 'attic', 'Attic', 'attic', storage_type, created_at, updated_at FROM location LIMIT 1",
+            "INSERT INTO sku (item_id, location_id, serial, quantity_milli, created_at, updated_at)"
+            " SELECT item.id, location.id, 'S1', 1000, item.created_at, item.created_at FROM item, location",
+        ],
+        {"serials", "quantities"},
+        "the piece of item 1 with the serial number S1 is in stock at",
+    ),
     "a reference to nothing": (
         ["UPDATE sku SET location_id = 987654 WHERE id = (SELECT min(id) FROM sku)"],
         {"references"},
@@ -110,7 +120,7 @@ async def test_every_fault_is_listed_with_status_1(environ: dict[str, str], conf
     answer = stocky(environ, "check")
     assert answer.returncode == 1
     listed = {line.partition(": ")[0] for line in answer.stdout.splitlines()}
-    assert listed == {"quantities", "ledger", "transfers", "reversals", "merges", "references"}
+    assert listed == {"quantities", "ledger", "transfers", "reversals", "merges", "references", "serials"}
     found = json.loads(stocky(environ, "check", "--json").stdout)
     assert found["ok"] is False
     assert len(found["faults"]) == len(answer.stdout.splitlines())

@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, Any] = {
     "code_key": "BC-7",
     "code_keys": ["BC-7", "BC-8"],
     "codes": ["AAAB"],
+    "emptied_before": datetime(2024, 6, 1, tzinfo=UTC),
     "event_ids": ["2b3c5f9e-0000-4000-8000-000000000000"],
     "expires_by": date(2026, 1, 31),
     "id": 7,
@@ -72,6 +73,10 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "list_event_ids": {"location_id": None, "user_id": None, "scanner_id": None, "type": None},
     "list_event_ids_within": {"within": 100, "user_id": None, "scanner_id": None, "type": None},
     "list_sku_ids_within": {"within": 100},
+    "list_event_ids_of_lot": {"lot": "L1", "item_id": None, "location_id": None, "user_id": None, "scanner_id": None},
+    "list_event_ids_of_serial": {"serial": "1", "location_id": None, "user_id": None, "scanner_id": None},
+    "list_sku_ids_of_lot": {"lot": "L1", "item_id": None, "location_id": None},
+    "list_sku_ids_of_serial": {"serial": "1", "item_id": None, "location_id": None},
     "list_events_after": {"until": 19_100, "item_id": None, "location_id": None, "type": None},
 }
 QUERIES = {
@@ -88,6 +93,7 @@ QUERIES = {
     "count_batch", "count_causes", "count_entries_by_day", "count_entries_of_items_by_day", "count_events_between",
     "export_events", "find_texts", "list_barcodes_of", "list_batch", "list_event_ids", "list_event_ids_at",
     "list_event_ids_between",
+    "list_event_ids_of_lot", "list_event_ids_of_serial", "list_sku_ids_of_lot", "list_sku_ids_of_serial",
     "list_event_ids_of_rare_kind", "list_event_ids_of_scanner", "list_event_ids_of_user", "list_event_ids_within",
     "list_events_after",
     "list_events_by_id", "list_events_of_item", "list_item_locations", "list_item_versions_with_cause",

@@ -35,6 +35,8 @@ async def test_items_are_exported_with_all_fields(member: AsyncClient, reader: A
         barcodes=[{"barcode": "six*pack;x", "pack_quantity": 6}],
         min_quantity=2.5,
         reorder_quantity=10,
+        shelf_life_days=14,
+        opened_days=3,
         manufacturer_code="BC547B",
         type_id=kind["id"],
         tags=["npn", "small; part"],
@@ -59,6 +61,8 @@ async def test_items_are_exported_with_all_fields(member: AsyncClient, reader: A
         "seller": "Corner shop",
         "seller_link": "https://example.org/bc547",
         "reorder_quantity": "10",
+        "shelf_life_days": "14",
+        "opened_days": "3",
     }
 
 

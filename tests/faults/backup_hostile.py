@@ -27,7 +27,7 @@ _BOMB = 300 * 2**20
 def _item(id: int, *, minimum: str = "NULL", upc_data: str = "NULL", merged: str = "NULL") -> str:
     return (
         f"INSERT INTO \"item\" VALUES({id},'Z{id}','Evil','','other',{minimum},'reject',0,0,0,0,{upc_data},1,"
-        f"{_NOW},{_NOW},'',NULL,'','',NULL,{merged},NULL);"
+        f"{_NOW},{_NOW},'',NULL,'','',NULL,{merged},NULL,NULL,NULL);"
     )
 
 
@@ -134,6 +134,10 @@ ALTERED = {
         "audit_entry have invalid JSON in details",
     ),
     "JSON of another kind": (_item(900, upc_data="'[1]'"), "item have invalid JSON in upc_data"),
+    "choices that are none": (
+        f"INSERT INTO \"item_field\" VALUES(900,1,'evil','evil','choice','','{{',1,{_NOW},{_NOW});",
+        "item_field have invalid JSON in choices",
+    ),
     "boxes that are none": (
         f"INSERT INTO \"reorg_plan\" VALUES(900,'proposed',5,0,'\"x\"',NULL,{_NOW},{_NOW},NULL,NULL,NULL);",
         "reorg_plan have invalid JSON in freed_boxes",

@@ -14,7 +14,7 @@ from stocky.config import load
 from stocky.stock.consistency import find_faults
 from tests.conftest import ORIGIN, TestDatabases, settings
 from tests.imports.importing import counts, imported
-from tests.inventory import get, made, new_item, new_location, new_stock
+from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
 pytestmark = pytest.mark.one_postgres
 
@@ -22,7 +22,7 @@ NAMES = ["Tea", '=HYPERLINK("x")', "'quoted", "-minus", "a, b; c|d", 'say "hi"',
 
 
 async def _fill(member: AsyncClient) -> None:
-    kind = made(await member.post("/types/", json={"name": "@kind"}))
+    kind = await _add_type(member)
     shelf = await new_location(member, "+Shelf, left")
     chest = await new_location(member, "Chest", storage_type="freezer", parent_id=shelf["id"])
     box = made(await member.post("/boxes/", json={"capacity": 2}))
@@ -35,9 +35,12 @@ async def _fill(member: AsyncClient) -> None:
             "barcodes": [{"barcode": f"=*{number};\\", "pack_quantity": 0.5}, {"barcode": f"b{number}"}],
             "min_quantity": number / 8,
             "reorder_quantity": number + 0.25,
+            "shelf_life_days": number + 1,
+            "opened_days": 36_500,
             "tags": ["-a; b", name[:50].replace("\n", " ").strip()],
             "type_id": kind["id"],
             "manufacturer_code": f"-{number}",
+            "fields": {"=length": number / 1024, "Note": f"={name[:100]}", "Bought": f"2026-01-{number + 1:02}"},
             "seller": "@home",
             "seller_link": f"https://example.org/={number}",
             "oversell_policy": "allow",
@@ -46,8 +49,11 @@ async def _fill(member: AsyncClient) -> None:
         assert fields.keys() == set(NewItem.__struct_fields__), "every field of an item makes the round trip"
         item = await new_item(member, **fields)
         await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1")
-        await new_stock(member, item, chest, 2, expiry_date="2030-01-31")
+        await new_stock(member, item, chest, 2, expiry_date="2030-01-31", lot=f"={number}")
+        await new_stock(member, item, chest, 1, expiry_date="2030-01-31", serial="S;1", lot="2030-01-31", unit="kit")
         await new_stock(member, item, location, 0)
+        kit = await new_stock(member, item, location, 2, lot="kit")
+        made(await member.post(f"/skus/{kit['id']}/open", json={"quantity": 0.5}))
     await new_item(member, "No barcode at all")
     await new_item(member, "Others only", barcodes=[{"barcode": "other", "pack_quantity": 3}])
     assert box["capacity"] == 2
@@ -56,11 +62,19 @@ async def _fill(member: AsyncClient) -> None:
     made(await member.post("/events", json={"events": [taken]}))
 
 
+async def _add_type(member: AsyncClient) -> Json:
+    """A type with fields, which imports do not add."""
+    kind = made(await member.post("/types/", json={"name": "@kind"}))
+    for name, of in (("=length", "number"), ("Note", "text"), ("Bought", "date")):
+        made(await member.post(f"/types/{kind['id']}/fields", json={"name": name, "kind": of}))
+    return kind
+
+
 async def _content(member: AsyncClient) -> list[Any]:
     """The data, without ids that depend on the database."""
     items = await get(member, "/items/", limit=1000)
     skus = await get(member, "/skus/", limit=1000, expand="item,location")
-    names = ("expiry_date", "quantity", "unit", "notes")
+    names = ("expiry_date", "lot", "serial", "opened_on", "quantity", "unit", "notes")
     own = ("id", "type_id", "version", "created_at", "updated_at")
     return [
         sorted([repr(value) for name, value in sorted(item.items()) if name not in own] for item in items),
@@ -103,6 +117,7 @@ async def test_round_trip_into_an_empty_database_is_complete(
             ) as other,
         ):
             made(await other.post("/boxes/", json={"capacity": 2}))
+            await _add_type(other)
             for content in files:
                 report = await imported(other, content)
                 assert report["applied"], report["errors"]

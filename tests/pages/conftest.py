@@ -108,6 +108,7 @@ async def make_samples(admin: AsyncClient, member: AsyncClient, backup_dir: Path
     sku = await new_stock(admin, item, shelf, 5, expiry_date="2026-01-31")
     made(await admin.post("/boxes/", json={"capacity": 2}))
     made(await admin.post("/types/", json={"name": "Food"}))
+    made(await admin.post("/types/1/fields", json={"name": "Grade", "kind": "choice", "choices": ["A", "B"]}))
     made(await admin.post(f"/skus/{sku['id']}/adjust", json={"delta": -1}))
     made(await admin.put("/scanner/s1/state", json={"mode": "add", "location_id": shelf["id"]}))
     made(await admin.post("/scanner/scan", json={"upc": "5901234123457", "scanner_id": "s1", "event_id": "e1"}))

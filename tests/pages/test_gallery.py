@@ -56,6 +56,7 @@ def gallery(environment: Environment) -> str:
     event = StockEvent(
         id=7, event_id=None, type="add", item_id=1, location_id=1, sku_id=1, delta=2, quantity_after=3, occurred_at=now,
         recorded_at=now, user_id=1, scanner_id=None, batch_id=None, transfer_id=None, reverses_id=None, note=None,
+        expiry_date=None, lot="", serial="", opened_on=None,
     )  # fmt: skip
     names = EventNames(7, "Flour", "QXZB", "Top shelf", StorageType.PANTRY, "kg", "anna")
     return environment.get_template("gallery.html").render(

@@ -91,6 +91,21 @@ async def test_plan_has_moves_with_reasons(member: AsyncClient, admin: AsyncClie
     assert await where(member, workshop.nuts) == {("Box 2 / 3", None): 40}, "nothing moves before it is applied"
 
 
+async def test_lots_and_pieces_move_as_they_are(member: AsyncClient, workshop: Workshop, config: Config) -> None:
+    await new_stock(member, workshop.screws, workshop.second[1], 3, lot="L1", expiry_date="2031-01-31")
+    await new_stock(member, workshop.screws, workshop.second[1], 1, serial="S1")
+    expected = {("", "", 7), ("L1", "", 3), ("", "", 2.5), ("", "S1", 1)}
+    found = await plan(member)
+    moves = [move for move in found["moves"] if move["name"] == "Screws"]
+    assert {(move["lot"], move["serial"], move["quantity"]) for move in moves} == expected
+    made(await member.post(f"/reorg/plans/{found['id']}/apply"))
+    skus = await get(member, "/skus/", location_id=workshop.first[0]["id"])
+    assert {(sku["lot"], sku["serial"], sku["quantity"]) for sku in skus} == {
+        ("", "", 502.5), ("", "", 7), ("L1", "", 3), ("", "S1", 1),
+    }  # fmt: skip
+    assert await find_faults(config) == []
+
+
 async def test_plan_is_applied_in_one_batch_and_undone(member: AsyncClient, workshop: Workshop, config: Config) -> None:
     before = [await where(member, item) for item in (workshop.screws, workshop.nuts)]
     found = await plan(member)
@@ -167,7 +182,7 @@ async def test_breaking_change_is_named_and_nothing_moves(member: AsyncClient, w
     await broken("another item is in Box 1 / 3: Glue")
     await workshop.put(glue, 0)
     lot = await new_stock(member, workshop.nuts, workshop.second[2], 3, expiry_date="2030-05-01")
-    await broken("3 of Nuts expiring 2030-05-01 were added to Box 2 / 3")
+    await broken("3 of Nuts (expiring 2030-05-01) were added to Box 2 / 3")
     await workshop.put(lot, 0)
     made(await member.patch("/boxes/1", json={"storage_type": "garage"}))
     await broken("Box 2 / 2 is for other storage and Box 1 / 1 for garage")

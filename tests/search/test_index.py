@@ -260,7 +260,6 @@ async def test_migration_reindexes_items_with_measures(dialect: str, databases: 
         )
         await _run(older, "INSERT INTO search_text SELECT id, 'capacitor 10 μf', ' capacitor 10 μf ' FROM item")
         await _run(older, "DELETE FROM search_pending")
-        assert len(await find_index_faults(older)) == 1
         await asyncio.to_thread(migrate, older)
         assert await find_index_faults(older) == []
         app = create_app(older)

@@ -18,6 +18,7 @@ AT_FIRST = {
     "backup_schedule_kind": "archive",
     "backup_keep": 7,
     "expiring_soon_days": 7,
+    "emptied_days": 90,
     "measure_rules": [],
     "timezone": local_zone("")[1],
 }

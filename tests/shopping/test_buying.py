@@ -171,7 +171,8 @@ async def test_rejected_purchase_changes_nothing(member: AsyncClient) -> None:
         ({"quantity": 0}, 422, "more than 0"),
         ({"quantity": -1}, 422, "quantity"),
         ({"quantity": 1.0001}, 422, "three decimals"),
-        ({"lot": "tomorrow"}, 422, "lot"),
+        ({"lot": "2030-02-30"}, 422, "lot"),
+        ({"expiry_date": "tomorrow"}, 422, "expiry_date"),
     ):
         refused(await member.post(at, json=body), status, words)
     shelf, cellar = await new_location(member), await new_location(member, "Cellar")

@@ -128,7 +128,7 @@ def event(
         quantity=quantity,
         location=None if location is None else LocationReference(id=location),
         to_location=None if to is None else LocationReference(id=to),
-        lot=lot,
+        lot=None if lot is None else lot.isoformat(),
         event_id=event_id,
         **more,
     )

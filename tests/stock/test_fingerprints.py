@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ FORMER: list[tuple[Any, str]] = [
             item=ItemReference(id=7),
             quantity=1.5,
             location=LocationReference(id=3),
-            lot=date(2026, 9, 1),
+            lot="2026-09-01",
             event_id="old-event",
             occurred_at=HERE,
             note="",

@@ -22,15 +22,15 @@ def item(policy: Any = "reject", *, is_active: bool = True) -> StockItem:
 
 
 def sku(id: int, quantity: int, expiry: date | None = None, *, at: int = HERE, is_active: bool = True) -> SkuState:
-    return SkuState(id, 1, at, expiry, quantity, "bag", "", is_active, 1, NOW, NOW)
+    return SkuState(id, 1, at, expiry, "", "", None, quantity, "bag", "", is_active, 1, NOW, NOW)
 
 
 def ledger(*skus: SkuState, of: StockItem | None = None) -> Ledger:
     return Ledger([of or item()], list(skus), NOW)
 
 
-def operation(kind: Any, quantity: int, lot: date | None | AnyLot = AnyLot.ANY, **more: Any) -> Operation:
-    return Operation(kind=kind, quantity_milli=quantity, lot=lot, **more)
+def operation(kind: Any, quantity: int, expiry: date | None | AnyLot = AnyLot.ANY, **more: Any) -> Operation:
+    return Operation(kind=kind, quantity_milli=quantity, expiry_date=expiry, **more)
 
 
 def taken(entries: list[Any]) -> list[tuple[int, int]]:
@@ -136,7 +136,7 @@ def test_count_without_a_lot_needs_a_single_lot_with_stock() -> None:
     book = ledger(sku(1, 0), sku(2, 100, SOON))
     assert taken(book.set(operation("set", 40), item(), HERE)) == [(2, -60)]
     book = ledger(sku(1, 10), sku(2, 100, SOON))
-    with pytest.raises(OperationRejected, match="in the field lot of POST /events"):
+    with pytest.raises(OperationRejected, match="by the fields expiry_date, lot and serial of POST /events"):
         book.set(operation("set", 40), item(), HERE)
     assert taken(book.set(operation("set", 40, SOON), item(), HERE)) == [(2, -60)]
 

@@ -35,6 +35,8 @@ _API_NAMES = {
     "document": "documents",
     "event_refusal": "event_refusals",
     "item": "items",
+    "item_field": "type_fields",
+    "item_field_value": "item_fields",
     "item_merge": "item_merges",
     "item_tag": "item_tags",
     "item_type": "types",

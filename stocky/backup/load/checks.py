@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +17,7 @@ import msgspec
 
 from stocky.backup.dump.tables import BOOKKEEPING, EXCLUDED_TABLES
 from stocky.backup.load.rows import Column, tables_of
+from stocky.catalogue.fields import FieldKind, is_stored_value
 from stocky.db.queries import load_queries
 from stocky.errors import BadRequest
 from stocky.merging.schemas import Moved
@@ -35,6 +36,7 @@ Check = Callable[[sqlite3.Connection], Iterator[str]]
 JSON_COLUMNS: dict[tuple[str, str], Any] = {
     ("audit_entry", "details"): dict[str, Any],
     ("item", "upc_data"): dict[str, Any] | None,
+    ("item_field", "choices"): list[str],
     ("item_merge", "moved"): Moved,
     ("reorg_plan", "freed_boxes"): list[int],
     ("setting", "value"): Any,
@@ -57,7 +59,7 @@ def check_rows(path: Path) -> None:
     _refuse(
         [
             fault
-            for check in (_damage, _times, _unreadable, _merge_cycles, _location_cycles)
+            for check in (_damage, _times, _unreadable, _merge_cycles, _location_cycles, _field_values)
             for fault in _run(path, check)
         ]
     )
@@ -66,6 +68,7 @@ def check_rows(path: Path) -> None:
 def check_database(path: Path, *, needs_admin: bool) -> None:
     """Raises BadRequest naming the faults. Checks run in parallel threads; SQLite's own release the GIL."""
     checks: list[Check] = [_damage, _references, _times, _ledger, _unreadable, _merge_cycles, _location_cycles, _boxes]
+    checks.append(_field_values)
     if needs_admin:
         checks.append(_admins)
     with ThreadPoolExecutor(2) as threads:
@@ -115,6 +118,22 @@ def _boxes(connection: sqlite3.Connection) -> Iterator[str]:
          WHERE NOT EXISTS (SELECT 1 FROM location AS own WHERE own.box_no = box.box_no AND own.loc_no IS NULL)""")
     for (box_no,) in rows:
         yield f"box {box_no} is no location"
+
+
+def _field_values(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yields a fault for values that are not as their custom fields have them, which lists would not find."""
+    fields = {}
+    for id, kind, choices in connection.execute("SELECT id, kind, choices FROM item_field"):
+        # Choices that are none are another fault.
+        with suppress(msgspec.MsgspecError):
+            fields[id] = (FieldKind(kind), msgspec.json.decode(choices, type=list[str]))
+    count, first = 0, 0
+    rows = "SELECT item_id, field_id, value, value_key FROM item_field_value ORDER BY item_id"
+    for item_id, field_id, value, key in connection.execute(rows):
+        if field_id in fields and not is_stored_value(*fields[field_id], value, key):
+            count, first = count + 1, first or item_id
+    if count:
+        yield f"{count} values of custom fields do not fit their fields (item {first})"
 
 
 def _refuse(faults: list[str]) -> None:
@@ -171,9 +190,12 @@ def _ledger(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"{len(replay.unpaired_moves)} moves have no transfer"
     if replay.unbalanced:
         yield f"the two sides of {len(replay.unbalanced)} moves do not add up to zero"
-    reversals = load_queries(resource("sql"), "sqlite")["list_reversal_faults"]
+    queries = load_queries(resource("sql"), "sqlite")
+    reversals, serials = queries["list_reversal_faults"], queries["list_serial_faults"]
     for id, original, *_ in connection.execute(reversals.text, reversals.values({"limit": FAULTS})):
         yield f"event {id} does not mirror event {original}, which it undoes"
+    for item_id, serial, places in connection.execute(serials.text, serials.values({"limit": FAULTS})):
+        yield f"the piece of item {item_id} with the serial number {serial} is in stock at {places} places"
     moved = """
         SELECT count(*) FROM stock_event AS event JOIN sku ON sku.id = event.sku_id
          WHERE sku.item_id <> event.item_id OR sku.location_id <> event.location_id"""

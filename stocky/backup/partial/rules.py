@@ -16,6 +16,7 @@ import msgspec
 
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, PRIVILEGED
 from stocky.backup.load.rows import tables_of
+from stocky.catalogue.fields import FieldKind, is_stored_value
 from stocky.catalogue.schemas import LONGEST_PATH
 from stocky.db.location_paths import SET_ALL_PATHS
 from stocky.db.queries import load_queries
@@ -39,6 +40,7 @@ _CREATED_AT = {
     "location": "created_at",
     "sku": "created_at",
     "stock_event": "recorded_at",
+    "item_field": "created_at",
     "shopping_list": "created_at",
     "project": "created_at",
 }
@@ -54,6 +56,9 @@ _IMPORTED_VALUES = {
     # What they are in may be here and not in the dump.
     "location": {"path": "NULL", "path_key": "NULL"},
 }
+
+# The imported values of custom fields that are read at once.
+_VALUES = 5_000
 
 # Yields statements; the caller sends the rows of each, or the number of rows it added.
 Merge = Generator[str, Any, "Imported"]
@@ -139,6 +144,8 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
     if {"sku", "stock_event"} & added.keys():
         yield from _check_ledger(live, staging)
     yield from _check_merges(live, staging, {table for table, rows in added.items() if rows})
+    if added.get("item_field_value"):
+        yield from _check_fields(live, staging)
     if added.get("barcode"):
         yield from _free_shared_keys(live)
     if added.get("location") or added.get("box"):
@@ -229,11 +236,35 @@ def _check_ledger(live: str, staging: str) -> Generator[str, Any, None]:
             SELECT undoing.id FROM {staging}.stock_event AS undoing
               JOIN {live}.stock_event AS undone ON undone.id = undoing.reverses_id
              WHERE undoing.delta_milli <> -undone.delta_milli OR undoing.sku_id <> undone.sku_id LIMIT 1""",
+        "the serial number of SKU {} would be in stock at two places": f"""
+            SELECT sku.id FROM {staging}.sku AS sku JOIN {live}.sku AS other
+                ON other.item_id = sku.item_id AND other.serial = sku.serial AND other.id <> sku.id
+             WHERE sku.serial <> '' AND sku.quantity_milli <> 0 AND other.quantity_milli <> 0 LIMIT 1""",
     }
     for fault, query in rules.items():
         found = yield query
         if found:
             raise BadRequest(f"Nothing was imported: {fault.format(found[0][0])}")
+
+
+def _check_fields(live: str, staging: str) -> Generator[str, Any, None]:
+    """Checks that imported values fit the custom fields as they are here, which may be others than in the dump."""
+    item_id = field_id = 0
+    while True:
+        rows = yield f"""
+            SELECT theirs.item_id, theirs.field_id, theirs.value, theirs.value_key,
+                   field.name, field.kind, field.choices
+              FROM {staging}.item_field_value AS theirs JOIN {live}.item_field AS field ON field.id = theirs.field_id
+             WHERE (theirs.item_id, theirs.field_id) > ({item_id}, {field_id})
+             ORDER BY theirs.item_id, theirs.field_id LIMIT {_VALUES}"""
+        for item_id, field_id, value, key, name, kind, choices in rows:
+            if not is_stored_value(FieldKind(kind), msgspec.json.decode(choices, type=list[str]), value, key):
+                raise BadRequest(
+                    f"Nothing was imported: the value of item {item_id} does not fit the field {name} (id {field_id})"
+                    " as it is here. Change the field, or leave that row out"
+                )
+        if len(rows) < _VALUES:
+            return
 
 
 def _free_shared_keys(live: str) -> Generator[str, Any, None]:

@@ -55,6 +55,7 @@ for (const type of ["focusin", "input"]) {
 document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-drop] input")) when("upload", (module) => module.show(target));
   else if (target.matches("[data-submit]")) target.form.requestSubmit();
+  else if (target.closest("[data-follow]")) when("fragments", (module) => module.follow(target.closest("[data-follow]")));
   else if (target.form?.hasAttribute("data-selection")) when("selection", (module) => module.update(target));
 });
 let shortcuts = null;

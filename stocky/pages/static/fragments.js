@@ -59,6 +59,20 @@ export function push(name, url) {
   history.pushState({ swap: name }, "", url);
 }
 
+// Inputs in data-follow="name": the fragment of that name is read again with what is typed in them.
+export async function follow(element) {
+  const url = new URL(find(element.dataset.follow).dataset.src, location.href);
+  for (const { name, value } of element.querySelectorAll("input")) url.searchParams.set(name, value);
+  // A choice is followed by the change of its text: what was typed in the fragment meanwhile stays.
+  if (element.dataset.followed === url.search) return;
+  element.dataset.followed = url.search;
+  try {
+    await refresh(element.dataset.follow, url);
+  } catch (error) {
+    if (error.name !== "AbortError") show(error.message, "bad");
+  }
+}
+
 // A link with data-swap: the same page with another query.
 export async function visit(link) {
   const name = link.dataset.swap;

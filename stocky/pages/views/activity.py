@@ -17,7 +17,7 @@ from stocky.catalogue import repository as catalogue
 from stocky.catalogue.location_repository import get_location
 from stocky.db import Connection
 from stocky.errors import Invalid, NotFound
-from stocky.http.parameters import After, PathId
+from stocky.http.parameters import After, LotFilter, PathId, SerialFilter
 from stocky.http.request import long_read
 from stocky.pages import pickers
 from stocky.pages.forms import read_values
@@ -37,12 +37,14 @@ viewers = allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY)
 _FILTERS = ("item_id", "item_id_text", "location_id", "location_id_text", "user_id", "scanner_id", "type")
 _MAY_BE_EMPTY = {"may_be_empty": (*_FILTERS, "since", "until", "cursor", "at")}
 
+_LONG_READ = long_read("location_id", "user_id", "scanner_id", "type", "since", "lot", "serial")
+
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 OptionalText = Annotated[str, Parameter(max_length=200, required=False)]
 OptionalDay = Annotated[date | None, Parameter(required=False)]
 
 
-@get("/activity", opt=viewers | _MAY_BE_EMPTY | long_read("location_id", "user_id", "scanner_id", "type", "since"))
+@get("/activity", opt=viewers | _MAY_BE_EMPTY | _LONG_READ)
 async def show_activity(
     request: Request[Any, Any, Any],
     state: State,
@@ -57,6 +59,8 @@ async def show_activity(
     type: Annotated[EntryType | None, Parameter(required=False)] = None,
     since: OptionalDay = None,
     until: OptionalDay = None,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
     cursor: OptionalId = None,
 ) -> Html:
     """The ledger, newest first; days are in the time zone of the settings."""
@@ -73,6 +77,8 @@ async def show_activity(
         type=type,
         since=None if since is None else clock.day_bounds(since, 1, state.zone)[0],
         until=None if until is None else clock.day_bounds(until, 1, state.zone)[-1],
+        lot=lot,
+        serial=serial,
     )
     lines = await describe_events(read, found.events)
     # As in the API, only admins get the list of accounts.
@@ -86,6 +92,8 @@ async def show_activity(
         "type": None if type is None else type.value,
         "since": since,
         "until": until,
+        "lot": lot or None,
+        "serial": serial or None,
     }
     return page(
         request,

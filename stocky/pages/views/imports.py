@@ -8,15 +8,15 @@ from typing import Annotated, Any
 from litestar import Request, get, post
 from litestar.datastructures import State
 from litestar.params import Parameter
-from msgspec import convert
+from msgspec import convert, structs
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import Invalid, NotFound, StockyError
 from stocky.http.parameters import PathId, Skip
 from stocky.imports import drafts
-from stocky.imports.fields import FIELDS
+from stocky.imports.fields import FIELDS, is_custom
 from stocky.imports.files import REPORT, read_report
 from stocky.imports.options import options_of
 from stocky.imports.presets import NONE
@@ -35,18 +35,27 @@ from stocky.pages.import_forms import (
     shown_options,
 )
 from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.views.activity import OptionalId
+from stocky.projects.repository import get_project_row, list_projects
 from stocky.schema import MAX_ID
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
 
 ROWS = 50
 _RECENT = 10
+_MOST_PROJECTS = 100
 _OUTCOMES = ("refused", "created", "changed", "unchanged", "skipped")
 
 
 @get("/import", opt=members)
-async def show_imports(request: Request[Any, Any, Any], read: Connection, imports: Imports, user: Principal) -> Html:
-    """The form for a file, and the last imports."""
+async def show_imports(
+    request: Request[Any, Any, Any],
+    read: Connection,
+    imports: Imports,
+    user: Principal,
+    project_id: OptionalId = None,
+) -> Html:
+    """The form for a file, and the last imports; with a project, of a file of what it needs."""
     return page(
         request,
         "import.html",
@@ -54,11 +63,14 @@ async def show_imports(request: Request[Any, Any, Any], read: Connection, import
         jobs=await imports.list_imports(read, user, skip=0, limit=_RECENT),
         is_gone="gone" in request.query_params,
         fields=FIELDS,
+        project=None if project_id is None else await get_project_row(read, project_id),
     )
 
 
 @post("/import", opt=members, request_max_body_size=None)
-async def upload_table(request: Request[Any, Any, Any], state: State, imports: Imports, user: Principal) -> Html:
+async def upload_table(
+    request: Request[Any, Any, Any], state: State, imports: Imports, user: Principal, project_id: OptionalId = None
+) -> Html:
     """Stores the file for a day."""
     form: Form[Any] = Form()
     try:
@@ -69,22 +81,35 @@ async def upload_table(request: Request[Any, Any, Any], state: State, imports: I
         form.refuse(error)
         async with state.database.read() as read:
             jobs = await imports.list_imports(read, user, skip=0, limit=_RECENT)
-        return page(request, "import.html", form.status, form=form, jobs=jobs, is_gone=False, fields=FIELDS)
-    return see_other(request, f"/import/files/{draft.id}")
+            project = None if project_id is None else await get_project_row(read, project_id)
+        return page(
+            request,
+            "import.html",
+            form.status,
+            form=form,
+            jobs=jobs,
+            is_gone=False,
+            fields=FIELDS,
+            project=project,
+        )
+    return see_other(request, f"/import/files/{draft.id}", project_id=project_id)
 
 
 @get("/import/files/{draft_id:str}", opt=members)
 async def show_columns(
     request: Request[Any, Any, Any],
+    state: State,
     imports: Imports,
     user: Principal,
     draft_id: str,
     tried: Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)] = None,
     preset: Annotated[str | None, Parameter(max_length=20, required=False)] = None,
+    project_id: OptionalId = None,
 ) -> Html:
     """The columns of a file with the field of each; `tried` is a dry run whose choices are shown again.
 
-    `preset` is the kind of file, or `none`; without it, it is what the file looks like.
+    `preset` is the kind of file, or `none`; without it, it is what the file looks like. `project_id` is the project
+    that needs what is in it.
     """
     try:
         draft = await asyncio.to_thread(drafts.get_draft, imports.store, draft_id, user)
@@ -99,11 +124,14 @@ async def show_columns(
             table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
             preset = NONE if table.looks_like is None else table.looks_like.name
         options = options_of({"preset": preset, "encoding": draft.encoding.value})
-    return await _columns_page(request, imports, draft, options, Form())
+        options = structs.replace(options, project_id=project_id)
+    return await _columns_page(request, state, imports, draft, options, Form())
 
 
 @post("/import/files/{draft_id:str}", opt=members)
-async def try_columns(request: Request[Any, Any, Any], imports: Imports, user: Principal, draft_id: str) -> Html:
+async def try_columns(
+    request: Request[Any, Any, Any], state: State, imports: Imports, user: Principal, draft_id: str
+) -> Html:
     """Starts a dry run with the assigned columns."""
     draft = await asyncio.to_thread(drafts.get_draft, imports.store, draft_id, user)
     form: Form[Any] = Form(await read_values(request))
@@ -123,7 +151,7 @@ async def try_columns(request: Request[Any, Any, Any], imports: Imports, user: P
             except QuestionAsked as asked:
                 add_questions(form, asked)
     if form.errors:
-        return await _columns_page(request, imports, draft, options, form)
+        return await _columns_page(request, state, imports, draft, options, form)
     return see_other(request, f"/import/{started.job_id}")
 
 
@@ -198,7 +226,12 @@ async def _origin(imports: Imports, job_id: int, user: Principal) -> drafts.Orig
 
 
 async def _columns_page(
-    request: Request[Any, Any, Any], imports: Imports, draft: drafts.Draft, options: ImportOptions, form: Form[Any]
+    request: Request[Any, Any, Any],
+    state: State,
+    imports: Imports,
+    draft: drafts.Draft,
+    options: ImportOptions,
+    form: Form[Any],
 ) -> Html:
     try:
         table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
@@ -207,6 +240,12 @@ async def _columns_page(
         form.refuse(error)
         options = ImportOptions(encoding=draft.encoding)
         table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
+    is_of_parts = table.preset is not None and table.preset.about == "parts"
+    is_of_project = options.fills_project or is_of_parts or "project_id" in form.values
+    projects = []
+    if is_of_project:
+        async with state.database.read() as read:
+            projects = await _list_open_projects(read, options.project_id)
     return page(
         request,
         "import-columns.html",
@@ -217,10 +256,22 @@ async def _columns_page(
         options=options,
         fields=FIELDS,
         field_words=FIELD_WORDS,
+        custom=[(each.guess, each.header) for each in table.columns if each.guess and is_custom(each.guess)],
         questions=column_questions(table),
         encoding_names=ENCODINGS,
         encodings=[(each, ENCODINGS[each], sample) for each, sample in draft.texts],
+        is_of_project=is_of_project,
+        projects=projects,
     )
+
+
+async def _list_open_projects(read: Connection, chosen_id: int | None) -> list[tuple[int, str]]:
+    """The ids and names of the newest projects that are not withdrawn, and of the chosen one. Raises NotFound."""
+    newest = await list_projects(read, skip=0, limit=_MOST_PROJECTS, listing=Listing(order="-id"))
+    found = {each.id: each.name for each in newest if not each.is_withdrawn}
+    if chosen_id is not None:
+        found.setdefault(chosen_id, (await get_project_row(read, chosen_id)).name)
+    return list(found.items())
 
 
 routes = [show_imports, upload_table, show_columns, try_columns, show_import, go, undo]

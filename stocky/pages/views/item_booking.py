@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from litestar import Request, get, post
 from msgspec import Struct
 
+from stocky import clock
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository
@@ -23,7 +24,7 @@ from stocky.quantity import Quantity, to_milli
 from stocky.schema import Id
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Adjustment, EventId, NewSku, NewUndo, Notes, Unit
+from stocky.stock.schemas import Adjustment, EventId, Lot, NewSku, NewUndo, Notes, Serial, Unit
 
 
 class Step(Adjustment, kw_only=True):
@@ -40,6 +41,8 @@ class NewStock(Struct, kw_only=True):
     expiry_date: date | None = None
     notes: Notes | None = None
     event_id: EventId | None = None
+    lot: Lot | None = None
+    serial: Serial | None = None
 
     def __post_init__(self) -> None:
         to_milli(self.quantity)
@@ -83,6 +86,8 @@ async def add_stock(
                 expiry_date=data.expiry_date.isoformat() if data.expiry_date else None,
                 notes=data.notes,
                 event_id=data.event_id,
+                lot=data.lot,
+                serial=data.serial,
             )
             await service.add_stock(recorder, new, user)
     if not form.errors:
@@ -110,6 +115,8 @@ async def undo_event(
 
 async def _new_stock_page(request: Request[Any, Any, Any], read: Connection, item_id: int, form: Form[Any]) -> Html:
     item = await catalogue.get_item(read, item_id)
+    if request.method == "GET" and item.shelf_life_days is not None:
+        form.values["expiry_date"] = [(clock.today() + timedelta(days=item.shelf_life_days)).isoformat()]
     location_path = form.text("location_id_text")
     chosen = request.query_params.get("location_id", "")
     if request.method == "GET" and chosen.isascii() and chosen.isdigit():

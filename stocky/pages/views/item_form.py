@@ -20,6 +20,7 @@ from stocky.errors import Invalid
 from stocky.http.parameters import PathId
 from stocky.pages.choices import OVERSELL_POLICIES, STORAGE_TYPES
 from stocky.pages.done import done_with_item
+from stocky.pages.field_inputs import fill_inputs, list_inputs, place_errors, read_inputs
 from stocky.pages.forms import Form, Values, filled, parse_form, read_values
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import find_location, find_type
@@ -29,6 +30,8 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import NewSku, Unit
 
 _MOST_SUGGESTED = 100
+# The button without script that shows the fields of the chosen type.
+_SHOW_FIELDS = "show_fields"
 # The fields that the next new item takes from the one before.
 _CARRIED = ("default_storage_type", "type_id", "type_id_text", "location_id", "unit")
 
@@ -72,7 +75,11 @@ async def show_new_item(request: Request[Any, Any, Any], read: Connection) -> Ht
 @post("/items/new", opt=members)
 async def add_item(request: Request[Any, Any, Any], database: Database, recorder: Recorder, user: Principal) -> Html:
     """Adds the item, and its first stock."""
-    form = parse_form(_with_tags(await read_values(request)), FirstItem, without=["upc", "barcodes", "type_id"])
+    values = _with_tags(await read_values(request))
+    if _SHOW_FIELDS in values:
+        async with database.read() as read:
+            return await _page(request, read, Form(values))
+    form = parse_form(values, FirstItem, without=["upc", "barcodes", "type_id", "fields"])
     item: Item | None = None
     if not form.errors:
         with form.catching():
@@ -92,24 +99,34 @@ async def add_item(request: Request[Any, Any, Any], database: Database, recorder
 
 @get("/items/{item_id:int}/edit", opt=members)
 async def show_edit_item(request: Request[Any, Any, Any], read: Connection, item_id: PathId) -> Html:
-    """The form with the item's values."""
+    """The form with the item's values; with a type in the address, with the fields of that type."""
     item = await catalogue.get_item(read, item_id)
     form = filled(item)
     form.values["type_id_text"] = [item.type_name or ""]
+    for name in ("type_id", "type_id_text"):
+        if "\0" not in (given := request.query_params.get(name, "\0")):
+            form.values[name] = [given[:200]]
     return await _page(request, read, form, item)
 
 
 @post("/items/{item_id:int}/edit", opt=members)
 async def change_item(request: Request[Any, Any, Any], database: Database, user: Principal, item_id: PathId) -> Html:
     """Changes the fields that differ."""
-    without = ["upc", "barcodes", "type_id", "image_document_id", "needs_review", "is_active"]
-    form = parse_form(_with_tags(await read_values(request)), ChangedItem, without=without)
+    without = ["upc", "barcodes", "type_id", "image_document_id", "needs_review", "is_active", "fields"]
+    values = _with_tags(await read_values(request))
+    if _SHOW_FIELDS in values:
+        async with database.read() as read:
+            return await _page(request, read, Form(values), await catalogue.get_item(read, item_id))
+    form = parse_form(values, ChangedItem, without=without)
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
                 item = await catalogue.get_item(tx, item_id)
                 item_type = await find_type(tx, form, "type_id", user)
-                change = _changes(form.data, item, None if item_type is None else item_type.id)
+                type_id = None if item_type is None else item_type.id
+                change = _changes(form.data, item, type_id)
+                if custom := await read_inputs(tx, form, type_id, item):
+                    change.fields = custom
                 await catalogue.change_item(tx, item_id, change, user, if_versions=[form.data.version])
     if form.errors:
         async with database.read() as read:
@@ -135,6 +152,7 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
     async with database.transaction() as tx:
         item_type = await find_type(tx, form, "type_id", by)
         new.type_id = None if item_type is None else item_type.id
+        new.fields = await read_inputs(tx, form, new.type_id, None)
         item = await catalogue.add_item(tx, new, by)
         if location is not None and data.quantity:
             stock = NewSku(
@@ -187,6 +205,10 @@ async def _page(
     last: Item | None = None,
 ) -> Html:
     sellers = await part_repository.list_sellers(read, skip=0, limit=_MOST_SUGGESTED, pattern=None)
+    fields = await list_inputs(read, form)
+    place_errors(form, fields)
+    if item is not None:
+        fill_inputs(form, fields, item)
     return page(
         request,
         "item-form.html",
@@ -197,6 +219,7 @@ async def _page(
         sellers=[each.name for each in sellers],
         storage_types=STORAGE_TYPES,
         policies=OVERSELL_POLICIES,
+        fields=fields,
         is_stale=form.status == 412,
         done=done_with_item(request),
     )

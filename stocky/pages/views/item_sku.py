@@ -1,4 +1,4 @@
-"""One lot of an item at one location: count, add or take any amount, move, write off, and its details."""
+"""One lot of an item at one location: count, add or take any amount, move, open, write off, and its details."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stocky.quantity import Quantity, to_milli
 from stocky.stock import repository, service, units
 from stocky.stock.item_stock import get_stocked_items
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Adjustment, EventId, Notes, QuantityChange, SkuChange, Unit
+from stocky.stock.schemas import Adjustment, EventId, Notes, Opening, QuantityChange, SkuChange, Unit
 
 _SKU = "/items/{item_id:int}/stock/{sku_id:int}"
 
@@ -99,6 +99,23 @@ async def move(
     return await _answer(request, database, item_id, sku_id, form)
 
 
+@post(f"{_SKU}/open", opt=members)
+async def open_sku(
+    request: Request[Any, Any, Any],
+    database: Database,
+    recorder: Recorder,
+    user: Principal,
+    item_id: PathId,
+    sku_id: PathId,
+) -> Html:
+    """Opens some or all of it."""
+    form = await read_form(request, Opening, without=["occurred_at", "note"])
+    if not form.errors:
+        with form.catching():
+            await service.open_stock(recorder, sku_id, form.data, user)
+    return await _answer(request, database, item_id, sku_id, form)
+
+
 @post(f"{_SKU}/details", opt=members)
 async def change_details(
     request: Request[Any, Any, Any],
@@ -108,11 +125,13 @@ async def change_details(
     item_id: PathId,
     sku_id: PathId,
 ) -> Html:
-    """Changes the expiry date, the unit and the notes."""
+    """Changes the expiry date, the lot and the serial number, the unit and the notes."""
     form = await read_form(request, Details, without=["item_id", "location_id", "quantity", "is_active"])
     if not form.errors:
         data = form.data
-        change = SkuChange(unit=data.unit, expiry_date=data.expiry_date, notes=data.notes)
+        change = SkuChange(
+            unit=data.unit, expiry_date=data.expiry_date, lot=data.lot, serial=data.serial, notes=data.notes
+        )
         with form.catching():
             async with database.transaction() as tx:
                 await service.change_sku(tx, recorder, sku_id, change, user, [data.version])
@@ -176,4 +195,4 @@ async def _page(request: Request[Any, Any, Any], read: Connection, item_id: int,
     raise NotFound(f"{item.name} has no such stock any more; its history has it")
 
 
-routes = [show_sku, book_amount, move, change_details, write_off]
+routes = [show_sku, book_amount, move, open_sku, change_details, write_off]

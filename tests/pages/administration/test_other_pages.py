@@ -31,6 +31,7 @@ SETTINGS = {
     "backup_schedule_kind": "sql",
     "backup_keep": "3",
     "expiring_soon_days": "10",
+    "emptied_days": "30",
 }
 
 
@@ -55,6 +56,7 @@ async def test_settings(browse: Browse, admin: AsyncClient) -> None:
         "backup_schedule_enabled": True,
         "backup_keep": 3,
         "expiring_soon_days": 10,
+        "emptied_days": 30,
     }
     assert "At 02:30" in (await browser.show("/backups")).text
     off = {name: value for name, value in SETTINGS.items() if name != "backup_schedule_enabled"}

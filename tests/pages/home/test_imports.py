@@ -13,7 +13,7 @@ from httpx import AsyncClient, Response
 from stocky.imports import drafts
 from tests.conftest import ORIGIN
 from tests.imports.test_presets import content_of
-from tests.inventory import new_item
+from tests.inventory import made, new_item
 from tests.pages.conftest import Browser
 
 pytestmark = pytest.mark.one_postgres
@@ -258,3 +258,75 @@ async def test_order_asks_for_its_location(browse: Browse, admin: AsyncClient) -
     assert 'name="preset" value="lcsc"' in refused.text
     assert (await browser.submit(draft, {**chosen, "location": "Parts"})).status_code == 303
     assert (await browser.get(f"{draft}?preset=excel")).status_code == 422
+
+
+async def test_bill_of_materials_from_the_page_of_a_project(browse: Browse, admin: AsyncClient) -> None:
+    timer = await new_item(admin, "Timer", manufacturer_code="NE555P")
+    made(await admin.post("/projects/", json={"name": "Blinker"}))
+    browser = await browse("member")
+    assert "/import?project_id=1" in (await browser.show("/projects/1")).text
+    assert "What the project needs" in (await browser.show("/import?project_id=1")).text
+    assert (await browser.get("/import?project_id=99")).status_code == 404
+    fields = {"csrf": (None, browser.csrf), "file": ("a.csv", content_of("kicad"), "text/csv")}
+    answer = await browser.post("/import?project_id=1", files=fields, headers={"Origin": ORIGIN})
+    draft = answer.headers["location"].partition("?")[0]
+    assert answer.headers["location"] == f"{draft}?project_id=1"
+    page = (await browser.show(answer.headers["location"])).text
+    assert "This looks like a file of KiCad" in page
+    assert '<option value="1" selected>Blinker</option>' in page
+    assert "A quantity is" not in page, "nothing is booked"
+    chosen = {"preset": "kicad", "project_id": "1", "project": "not a new one", "unmatched": "text"}
+    tried = (await browser.submit(draft, chosen)).headers["location"]
+    dry = await ended(browser, tried)
+    assert "All rows can be imported" in dry
+    assert "not populated (DNP)" in dry
+    again = (await browser.show(f"{draft}?tried={tried.rpartition('/')[2]}")).text
+    assert 'value="text" checked' in again
+    done = (await browser.submit(f"{tried}/go")).headers["location"]
+    page = await ended(browser, done)
+    assert "4 rows are imported" in page
+    assert "/projects/1" in page
+    needed = (await admin.get("/projects/1")).json()["items"]
+    assert [each["quantity"] for each in needed if each["item"] and each["item"]["id"] == timer["id"]] == [1]
+    assert len(needed) == 4
+
+
+async def test_bill_of_materials_into_a_new_project(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, content_of("altium"))).headers["location"]
+    assert "The project that needs these parts" in (await browser.show(draft)).text
+    answer = await browser.submit(draft, {"preset": "altium", "project_id": "", "project": "", "unmatched": "create"})
+    assert answer.status_code == 422
+    assert "Choose the project that needs the parts, or name a new one" in answer.text
+    chosen = {"preset": "altium", "project_id": "", "project": "Amplifier", "unmatched": "create"}
+    tried = (await browser.submit(draft, chosen)).headers["location"]
+    await ended(browser, tried)
+    await ended(browser, (await browser.submit(f"{tried}/go")).headers["location"])
+    assert [each["name"] for each in (await admin.get("/projects/")).json()] == ["Amplifier"]
+    assert len((await admin.get("/items/")).json()) == 2
+
+
+async def test_any_table_of_a_project_stays_one(browse: Browse, admin: AsyncClient) -> None:
+    for name in ("First", "Second"):
+        made(await admin.post("/projects/", json={"name": name}))
+    browser = await browse("member")
+    draft = (await upload(browser, b"Part\nFlour\n")).headers["location"]
+    page = (await browser.show(f"{draft}?project_id=1")).text
+    assert page.index(">Second</option>") < page.index('<option value="1" selected>First</option>'), "the newest first"
+    answer = await browser.submit(draft, {"project_id": "1", "project": "", "unmatched": "text", "header_row": "x"})
+    assert answer.status_code == 422
+    assert '<option value="1" selected>First</option>' in answer.text
+    chosen = {"project_id": "1", "project": "", "unmatched": "text", "column-0": "name"}
+    tried = (await browser.submit(draft, chosen)).headers["location"]
+    await ended(browser, tried)
+    await ended(browser, (await browser.submit(f"{tried}/go")).headers["location"])
+    assert [each["text"] for each in (await admin.get("/projects/1")).json()["items"]] == ["Flour"]
+
+
+async def test_exports_for_other_programs(browse: Browse) -> None:
+    browser = await browse("reader")
+    assert '<option value="partdb">Part-DB</option>' in (await browser.show("/export")).text
+    for name in ("items", "stock"):
+        answer = await browser.get(f"/export/{name}?preset=homebox")
+        assert answer.headers["location"] == f"/api/v1/exports/{name}.csv?preset=homebox"
+        assert (await browser.get(f"/export/{name}?preset=")).headers["location"] == f"/api/v1/exports/{name}.csv"

@@ -107,9 +107,12 @@ async def test_tick_without_a_location_asks_for_one(browse: Browse, member: Asyn
     answer = await browser.submit(f"{path}/buy", form)
     assert answer.status_code == 422
     assert 'value="0,5"' in answer.text
-    answer = await browser.submit(f"{path}/buy", form | {"location_id_text": "shelf", "lot": "2027-01-31"})
+    answer = await browser.submit(
+        f"{path}/buy", form | {"location_id_text": "shelf", "expiry_date": "2027-01-31", "lot": "L1"}
+    )
     assert answer.status_code == 303
-    assert (await get(member, "/skus/"))[0]["expiry_date"] == "2027-01-31"
+    [sku] = await get(member, "/skus/")
+    assert (sku["expiry_date"], sku["lot"]) == ("2027-01-31", "L1")
     assert (await get(member, "/shopping-lists/1"))["items"][0]["quantity"] == 0.5
     # From now on new things go to the shelf.
     other = await new_item(member, "Other")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from PIL import Image
 
+from stocky import clock
 from tests.conftest import ORIGIN
 from tests.inventory import get, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
@@ -143,6 +145,50 @@ async def test_move_of_stock_without_a_date_takes_that(editor: Browser, admin: A
     assert [(each["quantity"], each["expiry_date"]) for each in there] == [(2, None)]
 
 
+async def test_lot_and_serial_number(editor: Browser, admin: AsyncClient) -> None:
+    fields = {"location_id": "1", "quantity": "1", "unit": "piece", "lot": " L1 ", "serial": "S1", "expiry_date": ""}
+    answer = await editor.submit("/items/1/stock/new", fields)
+    assert answer.status_code == 303, answer.text
+    [sku] = await get(admin, "/skus/", serial="S1")
+    assert (sku["lot"], sku["quantity"]) == ("L1", 1)
+    assert (await editor.submit("/items/1/stock/new", fields)).status_code == 409
+    for path in ("/items/1", f"/items/1/stock/{sku['id']}", "/locations/1", "/activity?lot=L1&serial="):
+        page = await editor.show(path)
+        assert "lot L1 · serial number S1" in page.text, path
+        assert Page(page.text).faults == [], path
+    details = {"unit": "piece", "expiry_date": "", "lot": "L2", "serial": "", "version": str(sku["version"])}
+    answer = await editor.submit(f"/items/1/stock/{sku['id']}/details", details)
+    assert answer.status_code == 303, answer.text
+    changed = await get(admin, f"/skus/{sku['id']}")
+    assert (changed["lot"], changed["serial"]) == ("L2", "")
+    two = await new_stock(admin, {"id": 1}, {"id": 1}, 2, lot="L3")
+    wrong = details | {"serial": "S2", "version": str(two["version"])}
+    assert (await editor.submit(f"/items/1/stock/{two['id']}/details", wrong)).status_code == 409
+    assert (await editor.show("/activity?lot=L9")).text.count('<li class="event') == 0
+
+
+async def test_stock_is_opened(editor: Browser, admin: AsyncClient) -> None:
+    days = {"name": "Coffee", "shelf_life_days": "30", "opened_days": "3", "default_storage_type": "pantry"}
+    version = (await get(admin, "/items/1"))["version"]
+    answer = await editor.submit("/items/1/edit", days | {"version": str(version)})
+    assert answer.status_code == 303, answer.text
+    changed = await get(admin, "/items/1")
+    assert (changed["shelf_life_days"], changed["opened_days"]) == (30, 3)
+    assert Page((await editor.show("/items/1/stock/1")).text).faults == []
+    answer = await editor.submit("/items/1/stock/1/open", {"quantity": "0.5"})
+    assert (answer.status_code, answer.headers.get("location")) == (303, "/items/1?booked=true"), answer.text
+    opened = next(sku for sku in await get(admin, "/skus/", item_id=1) if sku["opened_on"])
+    assert opened["quantity"] == 0.5
+    for path, words in (("/items/1", "opened on"), ("/items/1/history", "opened"), ("/activity", "opened")):
+        page = await editor.show(path)
+        assert words in page.text, path
+        assert Page(page.text).faults == [], path
+    for sku_id, quantity in ((opened["id"], "0.5"), (1, "99")):
+        answer = await editor.submit(f"/items/1/stock/{sku_id}/open", {"quantity": quantity})
+        assert answer.status_code in (409, 422)
+    assert 'name="expiry_date" type="date" value="2' in (await editor.show("/items/1/stock/new")).text
+
+
 async def test_barcodes(editor: Browser, admin: AsyncClient) -> None:
     answer = await editor.submit("/items/1/barcodes", {"barcode": "96385074", "pack_quantity": "6"})
     assert answer.status_code == 303, answer.text
@@ -233,3 +279,22 @@ async def test_readers_see_no_forms(browse: Browse, samples: dict[str, object]) 
     reader = await browse("reader")
     page = Page((await reader.show("/items/1")).text)
     assert {form.action for form in page.forms} == {"/items", "/sign-out"}
+
+
+async def test_stock_that_is_empty_for_long_is_shown_on_demand(
+    editor: Browser, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, shelf = await new_item(admin, "Candles"), await new_location(admin, "Top shelf")
+    await new_stock(admin, item, shelf, 0)
+    path = f"/items/{item['id']}"
+    assert "Top shelf" in (await editor.show(path)).text
+    today = clock.today()
+    monkeypatch.setattr(clock, "today", lambda: today + timedelta(days=91))
+    page = (await editor.show(path)).text
+    assert "Nothing in stock" in page
+    assert "Show 1 that has long been empty" in page
+    page = (await editor.show(f"{path}?emptied=1")).text
+    assert "Top shelf" in page
+    assert f'data-src="{path}?emptied=1"' in page, "it stays when the page is read again"
+    assert "long been empty" not in page
+    assert "Candles" not in (await editor.show(f"/locations/{shelf['id']}")).text

@@ -13,7 +13,7 @@ from stocky.catalogue import location_repository
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.pages.views import item_form
-from tests.inventory import get, new_item, new_location, total
+from tests.inventory import get, made, new_item, new_location, total
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
 
@@ -155,3 +155,42 @@ async def test_wrong_first_stock_is_shown_as_typed(editor: Browser, admin: Async
     assert page.faults == []
     assert f'value="{quantity}"' in answer.text
     assert await get(admin, "/items/") == []
+
+
+async def test_fields_of_the_type_are_filled_in(editor: Browser, admin: AsyncClient) -> None:
+    for name in ("Parts", "Cables"):
+        made(await admin.post("/types", json={"name": name}))
+    for field in ({"name": "Voltage", "kind": "number", "unit": "V"}, {"name": "Bought", "kind": "date"}):
+        made(await admin.post("/types/1/fields", json=field))
+    made(await admin.post("/types/1/fields", json={"name": "Package", "kind": "choice", "choices": ["TO-92", "SMD"]}))
+    made(await admin.post("/types/2/fields", json={"name": "Length", "kind": "number"}))
+    assert 'name="field-' not in (await editor.show("/items/new")).text
+    page = await editor.show("/items/new?type_id=1")
+    assert Page(page.text).faults == []
+    inputs = [page.text.index(f'name="field-{number}"') for number in (1, 2, 3)]
+    assert inputs == sorted(inputs)
+    # Without script a button shows the fields of the type that was chosen or typed; nothing is saved.
+    answer = await editor.submit("/items/new", {"name": "BC547", "type_id_text": "cables", "show_fields": "true"})
+    assert (answer.status_code, await get(admin, "/items/")) == (200, [])
+    assert 'name="field-4"' in answer.text
+    assert 'value="BC547"' in answer.text
+    part = await editor.get("/items/new?type_id=2", headers={"X-Fragment": "fields"})
+    assert ('name="field-4"' in part.text, 'name="field-1"' in part.text) == (True, False)
+    filled = {"name": "BC547", "type_id": "1", "field-1": "4,7", "field-2": "", "field-3": "SMD", "field-4": "9"}
+    wrong = await editor.submit("/items/new", {**filled, "field-1": "much"})
+    assert wrong.status_code == 422
+    assert "must be a number" in wrong.text
+    assert 'value="much"' in wrong.text
+    assert (await editor.submit("/items/new", filled)).status_code == 303
+    (item,) = await get(admin, "/items/")
+    assert item["fields"] == {"Voltage": 4.7, "Package": "SMD"}
+    page = await editor.show("/items/1")
+    assert "4.7 V" in page.text
+    page = await editor.show("/items/1/edit")
+    assert 'value="4.7"' in page.text
+    changed = {"name": "BC547", "type_id": "1", "version": item["version"], "field-1": "", "field-2": "2026-01-31"}
+    assert (await editor.submit("/items/1/edit", changed)).status_code == 303
+    assert (await get(admin, "/items/1"))["fields"] == {"Bought": "2026-01-31", "Package": "SMD"}
+    other = {"name": "BC547", "type_id": "2", "version": item["version"] + 1, "field-4": "0.0000047"}
+    assert (await editor.submit("/items/1/edit", other)).status_code == 303
+    assert (await get(admin, "/items/1"))["fields"] == {"Length": 0.0000047}

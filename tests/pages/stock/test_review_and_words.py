@@ -159,3 +159,60 @@ async def test_words_are_renamed_combined_and_deleted(member: Browser, admin: As
     assert "Hot" not in [each["name"] for each in await get(admin, f"/{kind}/")]
     if kind == "tags":
         assert (await member.submit(f"/vocabulary/{kind}/{ids['Warm']}/delete")).status_code == 303
+
+
+async def test_fields_of_a_type(member: Browser, admin: AsyncClient) -> None:
+    page = await member.show("/vocabulary/types/1")
+    assert "/vocabulary/fields/1" in page.text
+    page = await member.show("/vocabulary/fields/1")
+    assert "Grade" in page.text
+    assert "One of several: A, B" in page.text
+    answer = await member.submit("/vocabulary/fields/1", {"name": "grade", "kind": "text"})
+    assert answer.status_code == 409
+    assert "has a field with this name already" in answer.text
+    # What the kind does not need is left out.
+    size = {"name": "Size", "kind": "number", "unit": "mm", "choices": "x\ny"}
+    answer = await member.submit("/vocabulary/fields/1", size)
+    assert answer.headers["location"] == "/vocabulary/fields/1?done=new-field"
+    assert "The field is added" in (await member.show("/vocabulary/fields/1?done=new-field")).text
+    grade, field = await get(admin, "/types/1/fields")
+    assert (field["name"], field["unit"], field["choices"]) == ("Size", "mm", [])
+    answer = await member.submit(f"/vocabulary/fields/1/{field['id']}/place", {"position": "1"})
+    assert answer.headers["location"] == "/vocabulary/fields/1"
+    assert [each["name"] for each in await get(admin, "/types/1/fields")] == ["Size", "Grade"]
+    item = await new_item(admin, "Nut", type_id=1, fields={"Grade": "B", "Size": 5})
+    change = {"name": "Grade", "kind": "choice", "choices": "A\n C \n\n"}
+    answer = await member.submit(f"/vocabulary/fields/1/{grade['id']}", change)
+    assert answer.status_code == 409
+    assert "1 item has a value of Grade that would not fit" in answer.text
+    assert "force=true" not in answer.text
+    assert 'name="force"' in answer.text
+    answer = await member.submit(f"/vocabulary/fields/1/{grade['id']}", {**change, "force": "true"})
+    assert answer.headers["location"] == "/vocabulary/fields/1?done=field"
+    assert (await get(admin, f"/items/{item['id']}"))["fields"] == {"Size": 5}
+    assert "1 item loses its value" in (await member.show(f"/vocabulary/fields/1/{field['id']}")).text
+    # Somebody may have given an item a value since the page was loaded.
+    answer = await member.submit(f"/vocabulary/fields/1/{field['id']}/delete", {"count": "0"})
+    assert answer.status_code == 409
+    answer = await member.submit(f"/vocabulary/fields/1/{field['id']}/delete", {"count": "1"})
+    assert answer.headers["location"] == "/vocabulary/fields/1?done=no-field"
+    assert (await get(admin, f"/items/{item['id']}"))["fields"] == {}
+
+
+async def test_combined_types_have_the_fields_of_both(member: Browser, admin: AsyncClient) -> None:
+    made(await admin.post("/types", json={"name": "Groceries"}))
+    made(await admin.post("/types/2/fields", json={"name": "GRADE", "kind": "choice", "choices": ["b", "C"]}))
+    made(await admin.post("/types/2/fields", json={"name": "Origin"}))
+    tea = await new_item(admin, "Tea", type_id=2, fields={"Grade": "C", "Origin": "Assam"})
+    rice = await new_item(admin, "Rice", type_id=1, fields={"Grade": "A"})
+    answer = await member.submit("/vocabulary/types/2/combine", {"into_text": "Food"})
+    assert answer.status_code == 303, answer.text
+    fields = await get(admin, "/types/1/fields")
+    assert [(each["name"], each["choices"]) for each in fields] == [("Grade", ["A", "B", "C"]), ("Origin", [])]
+    assert (await get(admin, f"/items/{tea['id']}"))["fields"] == {"Grade": "C", "Origin": "Assam"}
+    assert (await get(admin, f"/items/{rice['id']}"))["fields"] == {"Grade": "A"}
+    drinks = made(await admin.post("/types", json={"name": "Drinks"}))
+    made(await admin.post(f"/types/{drinks['id']}/fields", json={"name": "Grade", "kind": "number"}))
+    answer = await member.submit(f"/vocabulary/types/{drinks['id']}/combine", {"into_text": "Food"})
+    assert answer.status_code == 409
+    assert len(await get(admin, "/types")) == 2

@@ -1,0 +1,106 @@
+"""Inputs for the custom fields that the type of an item has: `field-7` holds the value of field 7."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from msgspec import Struct
+
+from stocky.catalogue.field_repository import fields_of_types
+from stocky.catalogue.fields import FieldKind, ItemField, Value, plain_text
+from stocky.catalogue.schemas import Item
+from stocky.db import Connection
+from stocky.errors import NotFound
+from stocky.names import name_key
+from stocky.pages.forms import Form
+from stocky.pages.typed import known_type
+
+_ERROR = "fields."
+
+
+class ShownValue(Struct, frozen=True):
+    """The value of a field on the page of an item: a day, or a text, which for a number has a unit."""
+
+    field: ItemField
+    text: str
+    day: date | None
+
+
+async def list_inputs(read: Connection, form: Form[Any]) -> list[ItemField]:
+    """The fields of the type that the form names; none for a new type, and for one that is gone."""
+    try:
+        item_type = await known_type(read, form, "type_id")
+    except NotFound:
+        return []
+    return [] if item_type is None else await _fields(read, item_type.id)
+
+
+async def show_values(read: Connection, item: Item) -> list[ShownValue]:
+    """The values of an item in the order of its fields."""
+    if item.type_id is None or not item.fields:
+        return []
+    texts = _texts(item)
+    return [
+        ShownValue(field, texts[key], _day(texts[key]) if field.kind is FieldKind.DATE else None)
+        for field in await _fields(read, item.type_id)
+        if (key := name_key(field.name)) in texts
+    ]
+
+
+def fill_inputs(form: Form[Any], fields: Sequence[ItemField], item: Item) -> None:
+    """Adds the values of an item to a form."""
+    texts = _texts(item)
+    for field in fields:
+        form.values.setdefault(_input(field), [texts.get(name_key(field.name), "")])
+
+
+async def read_inputs(
+    tx: Connection, form: Form[Any], type_id: int | None, item: Item | None
+) -> dict[str, Value | None]:
+    """The values typed for the fields of a type, by their names, that differ from those of the item."""
+    if type_id is None:
+        return {}
+    texts = _texts(item) if item is not None and item.type_id == type_id else {}
+    values: dict[str, Value | None] = {}
+    for field in await _fields(tx, type_id):
+        if _input(field) in form.values:
+            typed = str(form.text(_input(field))).strip()
+            if field.kind is FieldKind.NUMBER:
+                typed = _with_point(typed)
+            if typed != texts.get(name_key(field.name), ""):
+                values[field.name] = typed or None
+    return values
+
+
+def place_errors(form: Form[Any], fields: Sequence[ItemField]) -> None:
+    """Moves errors of values to their inputs."""
+    for field in fields:
+        if (error := form.errors.pop(f"{_ERROR}{field.name}", None)) is not None:
+            form.errors[_input(field)] = error.removeprefix(f"{_ERROR}{field.name}: ")
+
+
+async def _fields(read: Connection, type_id: int) -> list[ItemField]:
+    return list((await fields_of_types(read, [type_id])).get(type_id, {}).values())
+
+
+def _texts(item: Item) -> dict[str, str]:
+    return {name_key(name): plain_text(value) for name, value in item.fields.items()}
+
+
+def _input(field: ItemField) -> str:
+    return f"field-{field.id}"
+
+
+def _with_point(typed: str) -> str:
+    """A number as the API takes it; people may type a decimal comma."""
+    plain = typed.replace("\N{MINUS SIGN}", "-")
+    return plain.replace(",", ".") if "." not in plain and plain.count(",") == 1 else plain
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
