@@ -99,7 +99,14 @@ def describe_refusal(text: str) -> str | None:
     """
     command = find_command(text)
     if command is not None:
-        return describe_mangled(command.text) if command.kind == "mangled" else NOT_A_BARCODE
+        if command.kind == "mangled":
+            return describe_mangled(command.text)
+        if command.kind == "short":
+            try:
+                read_short_code(command.text)
+            except ValueError as damaged:
+                return str(damaged)
+        return NOT_A_BARCODE
     if text.isalnum() and text.isascii():
         return None
     number = _number_typed_as(clean(text))

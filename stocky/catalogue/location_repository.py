@@ -44,6 +44,14 @@ async def get_location(read: Connection, location_id: int) -> Location:
     return location
 
 
+async def get_active_location(read: Connection, location_id: int) -> Location:
+    """Raises NotFound for a missing or hidden one."""
+    location = await get_location(read, location_id)
+    if not location.is_active:
+        raise NotFound(f"{location.path} is no longer in use; choose another location")
+    return location
+
+
 async def get_locations(read: Connection, location_ids: set[int]) -> dict[int, Location]:
     """Locations by their ids; missing ones are left out."""
     found = await read.all("list_locations_by_id", Location, ids=location_ids) if location_ids else []

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from stocky import clock
 from stocky.auth.repository import get_user_named
 from stocky.auth.schemas import Principal
-from stocky.catalogue.location_repository import get_location
+from stocky.catalogue.location_repository import get_active_location
 from stocky.db import Connection, Listing
 from stocky.errors import NotFound
 from stocky.logs import audit
@@ -109,8 +109,8 @@ async def change_state(tx: Connection, scanner_id: str, change: StateChange, by:
     state = await get_state(tx, scanner_id)
     mode = state.mode if change.mode is UNSET else change.mode
     location_id = state.location_id if change.location_id is UNSET else change.location_id
-    if location_id is not None and not (await get_location(tx, location_id)).is_active:
-        raise NotFound(f"The location {location_id} is no longer in use")
+    if location_id is not None:
+        await get_active_location(tx, location_id)
     await tx.execute("set_scanner_state", scanner_id=scanner_id, mode=mode, location_id=location_id)
     details: dict[str, Any] = {"mode": mode.value, "location_id": location_id}
     if change.next_quantity is not UNSET:

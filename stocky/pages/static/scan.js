@@ -81,7 +81,7 @@ export function setLocation(location) {
   remembered.place = location;
   locationId.value = location?.id ?? "";
   locationText.value = location?.name ?? "";
-  if (location) remembered.places = [location, ...remembered.places.filter((each) => each.id !== location.id)].slice(0, MOST_LOCATIONS);
+  if (location?.id) remembered.places = [location, ...remembered.places.filter((each) => each.id !== location.id)].slice(0, MOST_LOCATIONS);
   remember();
   drawLocations();
 }
@@ -468,10 +468,11 @@ document.getElementById(locationText.getAttribute("aria-controls")).addEventList
 });
 locationText.addEventListener("focus", () => locationText.select());
 locationText.addEventListener("blur", () => {
-  // Emptied: no location. Text without a choice from the list: the location that was set before.
+  // Emptied: no location. Text without a choice from the list: the server finds the location of that name, or refuses.
   setTimeout(() => {
-    if (!locationText.value.trim()) setLocation(null);
-    else if (!locationId.value) setLocation(remembered.place);
+    const name = locationText.value.trim();
+    if (!name) setLocation(null);
+    else if (!locationId.value) setLocation(name === remembered.place?.name ? remembered.place : { name });
   });
 });
 

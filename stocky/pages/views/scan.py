@@ -148,7 +148,7 @@ async def _obey(
     elif command.command is CommandName.SET_LOCATION:
         async with state.database.read() as read:
             wanted = await find_location_id(read, payload)
-            settings["location_id"] = None if wanted is None else (await locations.get_location(read, wanted)).id
+            settings["location_id"] = None if wanted is None else (await locations.get_active_location(read, wanted)).id
     elif command.command is CommandName.SET_NEXT_QUANTITY:
         usual = form.text("then") or form.text("amount")
         is_set = bool(next_quantity(payload))

@@ -66,7 +66,7 @@ async def name_item(request: Request[Any, Any, Any], state: State, user: Princip
 async def find_location(read: Connection, location_id: LocationId = None, name: str = "") -> Named:
     """The location on a scanned label, by its id or its name."""
     if location_id is not None:
-        location = await locations.get_location(read, location_id)
+        location = await locations.get_active_location(read, location_id)
     else:
         location = await locations.get_location_by_name(read, name)
     return Named(location.id, location.path)

@@ -258,6 +258,23 @@ async def test_short_codes_of_labels_are_obeyed(opener: Opener) -> None:
     assert await mode.get_attribute("value") == "add"
 
 
+async def test_typed_location_is_the_one_of_that_name(opener: Opener) -> None:
+    from playwright.async_api import expect
+
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=add")
+    await page.locator("#f-location_id").fill("nosuchplace")
+    await page.locator("#f-code").focus()
+    await scan(page, barcode)
+    await expect(page.locator("#refused li")).to_contain_text("nosuchplace")
+    assert await total(page, item_id) == 0
+    await page.locator("#f-location_id").fill("pantry, TOP shelf")
+    await page.locator("#f-code").focus()
+    await scan(page, barcode)
+    await expect(page.locator("#session .event").first).to_contain_text("1 at Pantry, top shelf")
+
+
 async def test_scans_wait_for_the_commands_before_them(opener: Opener) -> None:
     from playwright.async_api import expect
 
