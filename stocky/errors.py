@@ -46,6 +46,10 @@ CONFLICTS = {
     "location__box_no__loc_no": "This location in the box exists already",
     "sku__item_id__location_id__lot__serial": "This item has a SKU at this location already",
     "sku__item_id__location_id__expiry_date__lot__serial": "This lot of the item has a SKU at this location already",
+    "sku__item_id__location_id__lot__serial__opened_on": "This item has such an opened SKU at this location already",
+    "sku__item_id__location_id__expiry_date__lot__serial__opened_on": (
+        "This lot of the item has such an opened SKU at this location already"
+    ),
     "user_account__username": "A user with this username exists already",
     "user_account__email": "A user with this email exists already",
     "shopping_list_entry__list_id__item_id": "This item is on the list already; change its quantity instead",

@@ -26,7 +26,6 @@ _TIME = re.compile(
 _YEAR_FIRST = re.compile(r"(\d{4})\s?[-/.]\s?(\d{1,2})\s?[-/.]\s?(\d{1,2})\.?|((?:19|20)\d{2})(\d{2})(\d{2})", re.ASCII)
 _MONTH = re.compile(r"(\d{4})[-/.](\d{1,2})|(\d{1,2})[-/.](\d{4})", re.ASCII)
 _THREE = re.compile(r"(\d{1,2})\s?[-/. ]\s?(\d{1,2})\s?[-/. ]\s?(\d{4}|\d{2})\.?", re.ASCII)
-_LIKE_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
 _NAMED = re.compile(
     r"(?:(?P<day>\d{1,2})(?:st|nd|rd|th)?[-. /]*)?(?P<month>[^\W\d_]{3,10})[-., /]*"
     r"(?:(?P<later>\d{1,2})(?:st|nd|rd|th)?[-., /]+)?(?P<year>\d{4}|\d{2})",
@@ -55,8 +54,8 @@ _NAMES = {
 
 
 def is_like_date(text: str) -> bool:
-    """Whether a lot is written like a date, as in files from before lots had numbers."""
-    return _LIKE_DATE.fullmatch(text) is not None
+    """Whether a lot is written like a date, as in files from before lots had numbers; `20261231` is a number."""
+    return not text.isalnum() and (_clear_date(text) is not None or bool(_readings(text)))
 
 
 def date_of(text: str, order: DateOrder | None) -> date:

@@ -79,7 +79,8 @@ def _line(sides: list[StockEvent], named: dict[int, EventNames]) -> Line:
     # All lots of a move; of a merge, the rows that leave the source item.
     taken = [each for each in sides if (each.item_id, each.location_id) == (first.item_id, first.location_id)]
     given = [each for each in taken if each.delta > 0]
-    if given and first.delta < 0:
+    is_of_lot = all((each.lot, each.serial) == (first.lot, first.serial) for each in given)
+    if given and first.delta < 0 and is_of_lot and {each.opened_on for each in given} != {first.opened_on}:
         # Both sides are at one location.
         return Line(first, named[first.id], round(sum(each.delta for each in given), 3), is_opening=True)
     target = next((named[each.id] for each in sides if each.location_id != first.location_id), None)

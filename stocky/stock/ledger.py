@@ -320,16 +320,17 @@ class Ledger:
             if each.location_id == location_id and each.is_active and is_named(operation, each)
         ]
         lot = lot_of(operation, self.skus(item.id))
-        if operation.names_lot and (named := next((each for each in here if each.key == lot), None)) is not None:
-            return named
         with_stock = [each for each in here if each.quantity_milli]
         if len(with_stock) > 1:
+            names_number = not (operation.lot is operation.serial is AnyLot.ANY)
+            if names_number and (named := next((each for each in with_stock if each.key == lot), None)) is not None:
+                return named
             raise OperationRejected(
                 "Several lots of the item are at this location; name the counted lot by the fields expiry_date, lot and"
                 " serial of POST /events",
                 "invalid",
             )
-        found = with_stock or here
+        found = with_stock or ([] if operation.names_lot else here)
         return found[0] if len(found) == 1 else self.sku_for(operation, item, location_id, lot)
 
     def undo(self, operation: Operation, rows: list[EventToUndo]) -> list[Entry]:
@@ -535,7 +536,7 @@ class Ledger:
             return sources[0]
         lot = lot_of(operation, self.skus(item.id))
         if operation.of_label:
-            bulk = next((sku for sku in sources if not sku.serial), None)
+            bulk = next((sku for sku in sources if not sku.serial and sku.opened_on is None), None)
             return bulk or self.sku_for(operation, item, location_id, lot._replace(serial=""))
         return self.sku_for(operation, item, location_id, lot)
 

@@ -23,12 +23,13 @@ def lot_of(operation: Operation, skus: list[SkuState]) -> LotKey:
         return _NO_LOT
     expiry_date, lot, serial = operation.expiry_date, operation.lot, operation.serial
     if not isinstance(serial, AnyLot) and serial:
-        piece = max((sku for sku in skus if sku.serial == serial), key=_age, default=None)
+        # The date of what is closed: that of what was opened may be earlier.
+        piece = max((sku for sku in skus if sku.serial == serial), key=_closed_and_new, default=None)
         if piece is not None:
             expiry_date = piece.expiry_date if isinstance(expiry_date, AnyLot) else expiry_date
             lot = piece.lot if isinstance(lot, AnyLot) else lot
     if isinstance(expiry_date, AnyLot) and not isinstance(lot, AnyLot) and lot:
-        dates = {sku.expiry_date for sku in skus if sku.lot == lot}
+        dates = {sku.expiry_date for sku in skus if sku.lot == lot and sku.opened_on is None}
         expiry_date = dates.pop() if len(dates) == 1 else None
     return LotKey(
         None if isinstance(expiry_date, AnyLot) else expiry_date,
@@ -42,7 +43,11 @@ def is_named(operation: Operation, sku: SkuState) -> bool:
     """Whether an operation without `sku_id` may mean this SKU of its item."""
     expiry_date, lot, serial = operation.expiry_date, operation.lot, operation.serial
     if not isinstance(expiry_date, AnyLot) and sku.expiry_date != expiry_date:
-        return False
+        # A label names what was opened of its lot, too, which may expire earlier.
+        if not operation.of_label or sku.opened_on is None or sku.expiry_date is None or expiry_date is None:
+            return False
+        if sku.expiry_date > expiry_date:
+            return False
     if not isinstance(operation.opened_on, AnyLot) and sku.opened_on != operation.opened_on:
         return False
     if operation.of_label:
@@ -95,5 +100,5 @@ def check_serials(
             raise OperationRejected(f"{name} is one piece, and would be {left:g}; book it alone, with the quantity 1")
 
 
-def _age(sku: SkuState) -> int:
-    return sku.id or MAX_ID
+def _closed_and_new(sku: SkuState) -> tuple[bool, int]:
+    return sku.opened_on is None, sku.id or MAX_ID

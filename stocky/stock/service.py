@@ -409,7 +409,10 @@ def lot_fields(lot: NamedLot, scanned: ScannedCode | None = None) -> dict[str, A
     if not isinstance(lot.expiry_date, UnsetType):
         fields["expiry_date"] = lot.expiry_date
     if lot.lot or lot.serial:
-        fields["of_label"] = False
+        if lot.lot != fields.get("lot") or lot.serial:
+            # The rest of the label is about another lot.
+            fields.pop("serial", None)
+            fields["of_label"] = False
         fields |= {name: value for name, value in (("lot", lot.lot), ("serial", lot.serial)) if value}
     return fields
 
@@ -418,7 +421,7 @@ def label_fields(scanned: ScannedCode) -> dict[str, Any]:
     """The fields of an operation on the lot of a scanned label; none for a plain barcode."""
     fields: dict[str, Any] = {}
     if scanned.expiry is not None:
-        fields["expiry_date"] = scanned.expiry
+        fields |= {"expiry_date": scanned.expiry, "of_label": True}
     if scanned.lot is not None:
         fields |= {"lot": scanned.lot, "of_label": True}
     if scanned.serial is not None:

@@ -8,7 +8,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.imports.cell_values import Unreadable
-from stocky.imports.dates import DateOrder, date_of
+from stocky.imports.dates import DateOrder, date_of, is_like_date
 from tests.imports.importing import counts, imported, stock_of
 from tests.imports.test_questions import answer_to, asked
 
@@ -77,6 +77,17 @@ def test_what_is_no_date_is_refused(text: str) -> None:
 def test_long_text_is_refused_at_once() -> None:
     with pytest.raises(Unreadable):
         date_of(f"1{' ' * 130_000}2", DMY)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-12-31", True), ("2026-12-31 00:00:00", True), ("31 Dec 2026", True), ("12/2026", True), ("5.6.26", True),
+        ("20261231", False), ("SEP26", False), ("24/10/1", False), ("L-2026-12", False), ("A1", False),
+    ],
+)  # fmt: skip
+def test_lot_may_be_a_date(text: str, expected: bool) -> None:
+    assert is_like_date(text) is expected
 
 
 def file(*dates: str) -> str:

@@ -51,6 +51,16 @@ async def test_label_reaches_the_sku(scan: Scan, set_state: Scan, shelf: Json, c
     assert await find_faults(config) == []
 
 
+async def test_labels_of_two_lots_are_counted_apart_where_nothing_is(scan: Scan, set_state: Scan, shelf: Json) -> None:
+    await scan(label(expiry="301231"), quantity=2)
+    await set_state("remove", shelf)
+    await scan(EAN, quantity=2)
+    await set_state("count", shelf)
+    await scan(label("L1", expiry="301231"), quantity=4)
+    answer = await scan(label("L2", expiry="301231"), quantity=3)
+    assert stock(answer) == {("2030-12-31", "L1", ""): 4, ("2030-12-31", "L2", ""): 3}
+
+
 async def test_label_finds_stock_that_was_booked_without_it(
     member: AsyncClient, scan: Scan, set_state: Scan, shelf: Json, config: Config
 ) -> None:

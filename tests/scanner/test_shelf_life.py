@@ -129,6 +129,36 @@ async def test_opened_piece_is_one_piece(member: AsyncClient, config: Config) ->
     assert await find_faults(config) == []
 
 
+async def test_label_of_a_package_names_what_was_opened_of_it(
+    member: AsyncClient, milk: Json, scan: Scan, set_state: Scan, config: Config
+) -> None:
+    shelf, label = await new_location(member), f"]C101{EAN:0>14}1730123110L1"
+    closed = await new_stock(member, milk, shelf, 2, expiry_date="2030-12-31", lot="L1")
+    made(await member.post(f"/skus/{closed['id']}/open", json={"quantity": 1}))
+    today = clock.today().isoformat()
+    await set_state("remove", shelf)
+    await scan(label)
+    assert await stock(member, milk) == {("2030-12-31", None): 1}
+    made(await member.post(f"/skus/{closed['id']}/open", json={"quantity": 1}))
+    await set_state("count", shelf)
+    await scan(label, quantity=0.5)
+    assert await stock(member, milk) == {(days_from_now(3), today): 0.5}
+    # More of the lot has its date, and not that of what is open.
+    await book(member, milk, shelf, "add", 4, lot="L1")
+    assert await stock(member, milk) == {("2030-12-31", None): 4, (days_from_now(3), today): 0.5}
+    assert await find_faults(config) == []
+
+
+async def test_count_of_an_opened_piece_counts_it(member: AsyncClient, config: Config) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    piece = await new_stock(member, item, shelf, 1, serial="S1")
+    made(await member.post(f"/skus/{piece['id']}/open", json={"quantity": 1}))
+    for quantity in (1, 0):
+        result = await book(member, item, shelf, "set", quantity, serial="S1")
+        assert (result["status"], await total(member, item)) == ("applied", quantity), result
+    assert await find_faults(config) == []
+
+
 @pytest.mark.parametrize("days", [0, -1, 36_501, 1.5, "many"])
 @pytest.mark.one_postgres
 async def test_days_are_whole_and_bounded(member: AsyncClient, milk: Json, days: Any) -> None:

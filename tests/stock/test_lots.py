@@ -100,6 +100,22 @@ async def test_count_of_a_date_with_several_lots_needs_the_lot(member: AsyncClie
     assert await stock(member, lot="L2") == {("2030-01-31", "L2", ""): 5}
 
 
+async def test_count_goes_to_the_only_stock_that_it_may_mean(member: AsyncClient, place: Place) -> None:
+    await book(member, place, "add", 3, expiry_date="2030-01-31")
+    await book(member, place, "remove", 3)
+    await book(member, place, "add", 5, expiry_date="2030-01-31", lot="L1")
+    await book(member, place, "set", 4, lot="2030-01-31")
+    assert await stock(member) == {("2030-01-31", "L1", ""): 4}
+
+
+async def test_counts_of_two_lots_do_not_replace_each_other(member: AsyncClient, place: Place) -> None:
+    await book(member, place, "add", 3, expiry_date="2030-01-31")
+    await book(member, place, "remove", 3)
+    for lot, quantity in (("L1", 4), ("L2", 3)):
+        await book(member, place, "set", quantity, expiry_date="2030-01-31", lot=lot)
+    assert await stock(member) == {("2030-01-31", "L1", ""): 4, ("2030-01-31", "L2", ""): 3}
+
+
 async def test_history_by_lot_and_serial(member: AsyncClient, place: Place) -> None:
     item, _ = place
     tea = (await new_item(member, "Tea"), await new_location(member, "Cellar"))

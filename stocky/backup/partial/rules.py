@@ -237,9 +237,10 @@ def _check_ledger(live: str, staging: str) -> Generator[str, Any, None]:
               JOIN {live}.stock_event AS undone ON undone.id = undoing.reverses_id
              WHERE undoing.delta_milli <> -undone.delta_milli OR undoing.sku_id <> undone.sku_id LIMIT 1""",
         "the serial number of SKU {} would be in stock at two places": f"""
-            SELECT sku.id FROM {staging}.sku AS sku JOIN {live}.sku AS other
+            SELECT sku.id FROM {live}.sku AS sku JOIN {live}.sku AS other
                 ON other.item_id = sku.item_id AND other.serial = sku.serial AND other.id <> sku.id
-             WHERE sku.serial <> '' AND sku.quantity_milli <> 0 AND other.quantity_milli <> 0 LIMIT 1""",
+             WHERE sku.id IN (SELECT id FROM {staging}.sku) AND sku.serial <> ''
+               AND sku.quantity_milli <> 0 AND other.quantity_milli <> 0 LIMIT 1""",
     }
     for fault, query in rules.items():
         found = yield query
