@@ -92,6 +92,12 @@ INSERT INTO item_field_value (item_id, field_id, value, value_key)
 VALUES (:item_id, :field_id, :value, :value_key)
 ON CONFLICT (item_id, field_id) DO UPDATE SET value = excluded.value, value_key = excluded.value_key;
 
+-- touch_field_values --
+-- Lets the search read the values of a field again.
+UPDATE item_field_value
+   SET value = value
+ WHERE field_id = :field_id;
+
 -- remove_field_values --
 -- Removes the values of an item in the fields :ids.
 DELETE FROM item_field_value

@@ -34,7 +34,7 @@ async def combine_types(tx: Connection, type_id: int, into_id: int, by: Principa
     into = await get_item_type(tx, into_id)
     _check_different(type_id, into_id)
     items = await _items(tx, None, type_id)
-    await combine_fields(tx, type_id, into, by)
+    await combine_fields(tx, type_id, into, {each.id for each in items}, by)
     for item in items:
         await change_item(tx, item.id, ItemChange(type_id=into_id), by)
     await remove_item_type(tx, type_id, by)

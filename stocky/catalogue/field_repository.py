@@ -176,11 +176,14 @@ async def remove_fields_of(tx: Connection, item_type: ItemType, by: Principal, *
         await _remove(tx, item_type, fields, by, force=force)
 
 
-async def combine_fields(tx: Connection, type_id: int, into: ItemType, by: Principal) -> None:
+async def combine_fields(tx: Connection, type_id: int, into: ItemType, items: Collection[int], by: Principal) -> None:
     """Gives all fields of a type to another one, with the values of items; of equal names they become one field.
 
+    The values of `items`, which have the first type, replace those that they have hidden in fields of the other one.
     Raises Conflict for two fields of one name that differ in kind or unit, and for too many fields or choices.
     """
+    # Items that have the other type already may have had the first one: their values in its fields show now.
+    bumped = await bump_items_of(tx, "type", into.id)
     fields = await tx.all("lock_fields", ItemField, type_id=type_id)
     others = await tx.all("lock_fields", ItemField, type_id=into.id)
     by_key = _by_key(others)
@@ -191,6 +194,7 @@ async def combine_fields(tx: Connection, type_id: int, into: ItemType, by: Princ
                 raise Conflict(f"{into.name} would have more than {MOST_FIELDS} fields; remove some first")
             others.append(field)
             await tx.execute("move_field", id=field.id, type_id=into.id, position=len(others))
+            await tx.execute("touch_field_values", field_id=field.id)
             continue
         if (field.kind, field.unit) != (other.kind, other.unit):
             raise Conflict(f"The field {other.name} of both types has two kinds or units; rename one of them first")
@@ -199,11 +203,12 @@ async def combine_fields(tx: Connection, type_id: int, into: ItemType, by: Princ
         if choices != other.choices:
             await change_field(tx, into.id, other.id, ItemFieldChange(choices=choices), by)
         values = await tx.all("list_field_values", _Value, field_id=field.id)
-        present = {each.item_id for each in await tx.all("list_field_values", _Value, field_id=other.id)}
+        present = {each.item_id for each in await tx.all("list_field_values", _Value, field_id=other.id)} - set(items)
         united = msgspec.structs.replace(other, choices=choices)
         await _store(tx, [(each.item_id, united, each.value) for each in values if each.item_id not in present])
         await tx.execute("remove_values_of_field", field_id=field.id, ids=[each.item_id for each in values])
         await tx.execute("remove_field", id=field.id)
+    await bump_items_of(tx, "type", into.id, bumped)
 
 
 async def set_values(tx: Connection, item_id: int, type_id: int | None, sent: Mapping[str, Value | None]) -> None:
@@ -231,7 +236,7 @@ async def change_values(
     new, old = await _share(tx, type_id, item.type_id)
     own = _keyed(item.fields)
     # A client may send back all that it has read, also the values that the new type has no field for.
-    values = {name: value for name, value in sent.items() if own.get(name_key(name)) != value}
+    values = {name: value for name, value in sent.items() if value is None or own.get(name_key(name)) != value}
     replaced = {name_key(name) for name in values}
     taken, hidden = [], dict[str, Value]()
     for name, value in item.fields.items():

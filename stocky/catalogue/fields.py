@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")
 # Before and after the keys of all numbers and dates.
-_FIRST, _LAST = "0", "9"
+_FIRST, _LAST = "0", "99999999"
 _BETWEEN = ".."
 
 FieldName = Annotated[str, Meta(min_length=1, max_length=100, pattern=TRIMMED, examples=["Voltage"])]

@@ -27,6 +27,7 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _TOTAL_PARTS = ("total", "sum", "gesamt", "totaal")
+_DECIMAL_COMMA = re.compile(rf"[+-]?[\d.{_SEPARATORS}]{{0,30}}\d,(\d{{1,30}})", re.ASCII)
 # The total and its number in one cell.
 _TOTAL_WITH_NUMBER = re.compile(rf"(?P<word>{_TOTAL.pattern})[ :=]{{1,3}}[\d.,' ]{{1,20}}", re.IGNORECASE)
 # A number with a currency or a unit. Longer texts are none, and would take long to match.
@@ -97,8 +98,8 @@ def _decimal_mark(compact: str, text: str, point_may_group: bool) -> str:
 
 def has_decimal_comma(text: str) -> bool:
     """Whether a quantity has a comma that cannot separate thousands."""
-    before, comma, after = text.strip().rpartition(",")
-    return bool(comma) and after.isdigit() and len(after) != 3 and before[-1:].isdigit()
+    match = _DECIMAL_COMMA.fullmatch(text.strip())
+    return match is not None and len(match[1]) != 3
 
 
 def total_in(cells: Sequence[str]) -> str | None:

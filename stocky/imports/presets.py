@@ -56,8 +56,11 @@ class Take(Struct, frozen=True):
         found = [text for header in self.headers if (text := cells(header))]
         if not found:
             return self.default if self.default_with is None or cells(self.default_with) else ""
-        text = found[0] if self.join is None else self.join.join(found)
-        return text if self.read is None else self.read(text)
+        if self.join is not None:
+            found = [self.join.join(found)]
+        if self.read is None:
+            return found[0]
+        return next((text for each in found if (text := self.read(each))), "")
 
 
 class Preset(Struct, frozen=True, kw_only=True):
@@ -177,7 +180,7 @@ def _parts(references: tuple[str, ...], *takes: Take) -> tuple[Take, ...]:
         Take("references", references, read=_filled),
         *takes,
         Take("description", ("Description", "Desc"), read=_filled),
-        Take("code", ("Stocky", "Stocky code", "Item code")),
+        Take("code", ("Stocky", "Stocky code", "Item code"), read=_filled),
         Take("barcode", ("Barcode", "EAN", "GTIN", "UPC"), read=_filled),
         Take(
             "manufacturer_code",

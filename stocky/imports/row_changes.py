@@ -350,9 +350,8 @@ def _custom_values(values: dict[str, Any], item: Item | None, found: FoundRefere
         type_name = values["type"]
         type_id = found.types.get(name_key(type_name or ""))
     fields = {} if type_id is None else found.fields.get(type_id, {})
-    # Another type hides the values.
-    current = item.fields if item is not None and type_id == item.type_id else {}
-    texts = {name_key(name): plain_text(value) for name, value in current.items()}
+    # Fields of another type of the same names take over the values.
+    texts = {} if item is None else {name_key(name): plain_text(value) for name, value in item.fields.items()}
     changed: dict[str, str | None] = {}
     for field, cell in cells.items():
         key = field.removeprefix(FIELD_PREFIX)

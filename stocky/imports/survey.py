@@ -16,7 +16,7 @@ from stocky.imports.column_sources import Sources, find_sources, key_fields, of_
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.dates import DateSurvey, is_like_date
 from stocky.imports.encodings import check_encoding
-from stocky.imports.fields import QUANTITIES
+from stocky.imports.fields import QUANTITIES, is_custom
 from stocky.imports.guessing import assign
 from stocky.imports.options import open_sheet
 from stocky.imports.presets import NONE, Preset, detect
@@ -89,7 +89,11 @@ class _CellSurvey:
         )
         self._has_quantities = False
         # Quantities of a file whose delimiter does not say what a comma is.
-        self._quantities = [field for field in QUANTITIES if field in self._sources] if options.decimal is None else []
+        self._quantities = (
+            [field for field in self._sources if field in QUANTITIES or is_custom(field)]
+            if options.decimal is None
+            else []
+        )
         self._has_decimal_commas = False
         self._barcodes = [field for field in ("barcode", "barcodes") if field in self._sources]
         # Numbers that may lack a zero, by whether their check digit confirms it.

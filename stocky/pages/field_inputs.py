@@ -62,7 +62,8 @@ async def read_inputs(
     """The values typed for the fields of a type, by their names, that differ from those of the item."""
     if type_id is None:
         return {}
-    texts = _texts(item) if item is not None and item.type_id == type_id else {}
+    # Fields of another type of the same names take over the values.
+    texts = {} if item is None else _texts(item)
     values: dict[str, Value | None] = {}
     for field in await _fields(tx, type_id):
         if _input(field) in form.values:

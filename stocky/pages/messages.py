@@ -70,6 +70,15 @@ MESSAGES: tuple[Text, ...] = (
     _("1 item has a value of %(names)s; send force=true to remove the values, too"),
     _("%(count)s items have a value of %(names)s; send force=true to remove the values, too"),
     _("choices: a choice needs at least one"),
+    _("choices: each must be listed once, whatever its case"),
+    _("%(name)s has %(count)s fields already, which is the most"),
+    _("%(name)s would have more than %(count)s fields; remove some first"),
+    _("%(name)s would have more than %(count)s choices; remove some first"),
+    _("The field %(name)s of both types has two kinds or units; rename one of them first"),
+    _(
+        "More than %(count)s items have a value of %(name)s, so its kind and its choices stay; add another field"
+        " instead"
+    ),
     # Of alerts.
     _("%(name)s is at or below its minimum of %(number)s"),
     _("%(name)s at %(location)s is below zero: more was removed than was in stock"),

@@ -436,7 +436,9 @@ async def test_values_of_custom_fields_fit_the_fields_that_are_here(admin: Async
     refused(await send(admin, [line]), 400, "does not fit the field Size")
     assert (await get(admin, f"/items/{item['id']}"))["fields"] == {}
     made(await admin.patch(address, json={"kind": "number"}))
+    listed = await get(admin, "/items/")
     assert made(await send(admin, [line]))["tables_affected"] == ["item_fields"]
+    assert await get(admin, "/items/") != listed
     assert (await get(admin, f"/items/{item['id']}"))["fields"] == {"Size": 4.5}
     # A complete dump has the fields that its values have to fit.
     made(await admin.patch(f"/items/{item['id']}", json={"fields": {"Size": None}}))

@@ -159,6 +159,19 @@ async def test_items_are_filtered_by_fields(member: AsyncClient) -> None:
     refused(await member.get("/items/?" + "&".join(f"field.x{number}=1" for number in range(11))), 422, "at most 10")
 
 
+async def test_last_day_is_in_an_open_range(member: AsyncClient) -> None:
+    kind = await new_type(member, Warranty="date")
+    await part(member, kind, "Forever", Warranty="9999-12-31")
+    assert await names(member, **{"field.Warranty": "2026-01-01.."}) == ["Forever"]
+
+
+async def test_value_is_cleared_while_the_type_changes(member: AsyncClient) -> None:
+    old, new = await new_type(member, "Old", Voltage="number"), await new_type(member, "New", Voltage="number")
+    item = await part(member, old, Voltage=5)
+    change = {"type_id": new["id"], "fields": {"Voltage": None}}
+    assert made(await member.patch(f"/items/{item['id']}", json=change))["fields"] == {}
+
+
 async def test_search_finds_texts_and_choices(app: Litestar, member: AsyncClient) -> None:
     kind = await new_type(member, Package=["TO-92", "SMD"], Note="text", Voltage="number")
     await part(member, kind, "Transistor", Package="TO-92", Note="salvaged from radio", Voltage=777)

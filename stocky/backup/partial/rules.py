@@ -60,6 +60,9 @@ _IMPORTED_VALUES = {
 # The imported values of custom fields that are read at once.
 _VALUES = 5_000
 
+# Tables whose rows are part of an item.
+_SHOWN_IN_ITEMS = ("barcode", "item_tag", "item_field_value")
+
 # Yields statements; the caller sends the rows of each, or the number of rows it added.
 Merge = Generator[str, Any, "Imported"]
 
@@ -141,6 +144,13 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
         yield from _check_webhook_limit(live)
     if notes:
         yield f"UPDATE {live}.auth_revision SET revision = revision + 1"
+    for name in _SHOWN_IN_ITEMS:
+        if added.get(name):
+            # Lists have the JSON of an item by its version.
+            yield (
+                f"UPDATE {live}.item SET version = version + 1"
+                f" WHERE id IN (SELECT theirs.item_id FROM {staging}.{name} AS theirs)"
+            )
     if {"sku", "stock_event"} & added.keys():
         yield from _check_ledger(live, staging)
     yield from _check_merges(live, staging, {table for table, rows in added.items() if rows})
@@ -253,9 +263,12 @@ def _check_fields(live: str, staging: str) -> Generator[str, Any, None]:
     item_id = field_id = 0
     while True:
         rows = yield f"""
-            SELECT theirs.item_id, theirs.field_id, theirs.value, theirs.value_key,
+            SELECT theirs.item_id, theirs.field_id, ours.value, ours.value_key,
                    field.name, field.kind, field.choices
-              FROM {staging}.item_field_value AS theirs JOIN {live}.item_field AS field ON field.id = theirs.field_id
+              FROM {staging}.item_field_value AS theirs
+              JOIN {live}.item_field_value AS ours
+                ON ours.item_id = theirs.item_id AND ours.field_id = theirs.field_id
+              JOIN {live}.item_field AS field ON field.id = theirs.field_id
              WHERE (theirs.item_id, theirs.field_id) > ({item_id}, {field_id})
              ORDER BY theirs.item_id, theirs.field_id LIMIT {_VALUES}"""
         for item_id, field_id, value, key, name, kind, choices in rows:

@@ -9,7 +9,7 @@ from httpx import AsyncClient
 
 from stocky.config import Config
 from tests.architecture import schema
-from tests.inventory import get, made, new_item
+from tests.inventory import Json, get, made, new_item
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
 
@@ -197,6 +197,32 @@ async def test_fields_of_a_type(member: Browser, admin: AsyncClient) -> None:
     answer = await member.submit(f"/vocabulary/fields/1/{field['id']}/delete", {"count": "1"})
     assert answer.headers["location"] == "/vocabulary/fields/1?done=no-field"
     assert (await get(admin, f"/items/{item['id']}"))["fields"] == {}
+
+
+async def test_combined_types_show_the_values_that_items_have(member: Browser, admin: AsyncClient) -> None:
+    kinds = [made(await admin.post("/types/", json={"name": name})) for name in ("Chips", "Parts")]
+    chips, parts = kinds
+
+    async def add_field(kind: Json, name: str) -> None:
+        made(await admin.post(f"/types/{kind['id']}/fields", json={"name": name}))
+
+    await add_field(parts, "Voltage")
+    await add_field(chips, "Case")
+    moved = await new_item(admin, "Moved", type_id=parts["id"], fields={"Voltage": "3"})
+    early = await new_item(admin, "Early", type_id=chips["id"], fields={"Case": "DIP"})
+    # Both have a value that is hidden: of the type that they had before.
+    made(await admin.patch(f"/items/{moved['id']}", json={"type_id": chips["id"]}))
+    made(await admin.patch(f"/items/{early['id']}", json={"type_id": parts["id"]}))
+    await add_field(chips, "Voltage")
+    made(await admin.patch(f"/items/{moved['id']}", json={"fields": {"Voltage": "5"}}))
+    await get(admin, "/items/")
+    await member.show(f"/vocabulary/types/{chips['id']}")
+    answer = await member.submit(f"/vocabulary/types/{chips['id']}/combine", {"into_text": "Parts"})
+    assert answer.status_code == 303, answer.text
+    expected = {"Moved": {"Voltage": "5"}, "Early": {"Case": "DIP"}}
+    listed = {item["name"]: item["fields"] for item in await get(admin, "/items/")}
+    assert {name: fields for name, fields in listed.items() if name in expected} == expected
+    assert [item["name"] for item in await get(admin, "/search", q="DIP")] == ["Early"]
 
 
 async def test_combined_types_have_the_fields_of_both(member: Browser, admin: AsyncClient) -> None:
