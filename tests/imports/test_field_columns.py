@@ -93,7 +93,7 @@ async def test_columns_are_recognised_by_the_exact_name(member: AsyncClient) -> 
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("A,Parts,5 V,", "must be a number"),
+        ("A,Parts,5 V,", "is not a number"),
         ('A,Parts,"1,234",', "set decimal"),
         ("A,Parts,,SMD", "must be one of TO-92"),
         ("A,Cables,5,", "The type Cables has no field 'voltage'"),

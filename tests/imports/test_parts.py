@@ -67,7 +67,7 @@ async def test_dry_run_then_a_new_project(member: AsyncClient, admin: AsyncClien
     ]
     report = await imported(member, content_of("kicad"), preset="kicad", project="Blinker")
     assert (counts(report), report["applied"], report["batch_id"]) == ((4, 0, 0, 0), True, None)
-    assert "1 row was skipped" in report["message"]
+    assert "1 row about no item was skipped" in report["message"]
     assert await needs(member, report["project_id"]) == {
         "100n": 5,
         "10 kOhm": 2,
