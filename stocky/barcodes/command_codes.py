@@ -8,7 +8,7 @@ prefix may become a Z. A hand scanner types like a keyboard, so it reaches Stock
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
@@ -136,7 +136,8 @@ def read_short_code(text: str) -> ShortCode:
     if found is None or _check_letters(body) != check or (found[2] != "") != (found[1] in _WITH_NUMBER):
         raise ValueError(DAMAGED)
     number = "".join(str(_DIGITS.index(each)) for each in found[2])
-    return ShortCode(found[1], int(number) if number else None)  # type: ignore[arg-type]  # the pattern has the words
+    # The pattern has exactly these words.
+    return ShortCode(cast("Word", found[1]), int(number) if number else None)
 
 
 def _is_json_command(bare: str) -> bool:

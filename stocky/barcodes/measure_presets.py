@@ -35,13 +35,14 @@ def _rules(layouts: dict[str, str]) -> tuple[MeasureRule, ...]:
 
 def _rule(prefix: str, digits: str, divisor: str = "1") -> MeasureRule:
     measures: dict[str, Literal["weight", "price", "count"]] = {"W": "weight", "P": "price", "N": "count"}
+    divisors: dict[str, Literal[1, 10, 100, 1_000]] = {"1": 1, "10": 10, "100": 100, "1000": 1_000}
     letter = digits[-1]
     return MeasureRule(
         prefix=prefix,
         item_digits=digits.count("I"),
         measure=measures[letter],
         measure_digits=digits.count(letter),
-        divisor=int(divisor),  # type: ignore[arg-type]  # one of the divisors, as the tests show
+        divisor=divisors[divisor],
         check_position=len(prefix) + digits.index("C") + 1 if "C" in digits else None,
     )
 

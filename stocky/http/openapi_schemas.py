@@ -50,7 +50,9 @@ class Schemas:
         required = set(schema.get("required", []))
         unset = {each.encode_name for each in fields(cls) if each.default is UNSET}
         properties = {}
-        for field in inspect.type_info(cls).fields:  # type: ignore[attr-defined]  # a Struct's has them
+        type_info = inspect.type_info(cls)
+        assert isinstance(type_info, inspect.StructType)
+        for field in type_info.fields:
             of_field = schema["properties"][field.encode_name]
             text = self._description(cls, field.encode_name, of_field)
             if is_sent and of_field.get("default") not in _NO_VALUE:

@@ -6,6 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import Struct
 
@@ -112,9 +113,9 @@ def _question(file: Path) -> Question:
     )
 
 
-def _chunks(start: bytes, opened: object) -> Iterator[bytes]:
+def _chunks(start: bytes, opened: BinaryIO) -> Iterator[bytes]:
     yield start
-    while chunk := opened.read(_CHUNK):  # type: ignore[attr-defined]  # a file opened for reading bytes
+    while chunk := opened.read(_CHUNK):
         yield chunk
 
 

@@ -295,7 +295,7 @@ def _location(
         if not options.create_locations:
             raise RowRejected(f"There is no location {text!r}, and create_locations is false", field)
         paths = paths_to(text)
-        # A name may have a slash in it, so what is there already is looked for from the end.
+        # A name may contain a slash: the longest path that exists is the parent.
         known = next((number for number in range(len(paths) - 1, 0, -1) if names.at(paths[number - 1])), 0)
     except AmbiguousName as ambiguous:
         raise RowRejected(str(ambiguous), field) from None

@@ -1,6 +1,6 @@
 """Lays out and draws sheets of labels in a thread of their own, one request after another.
 
-A thousand labels take seconds; more requests than a few are told to come again, so that none waits for long.
+A thousand labels take seconds; when the queue is full, further requests get 503 with Retry-After.
 """
 
 from __future__ import annotations
