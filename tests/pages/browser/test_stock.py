@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.browsers import in_a_browser
 from tests.pages.browser.conftest import Opener
 from tests.pages.browser.keyboard import Keys
-from tests.pages.browser.test_scan import call
+from tests.pages.browser.scanning import call
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
