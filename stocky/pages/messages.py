@@ -146,6 +146,13 @@ MESSAGES: tuple[Text, ...] = (
     _("The project needs this item already; change its quantity instead"),
     _("The project needs this already; change its quantity instead"),
     _("must be more than 0; delete the entry instead"),
+    # Warnings of scans.
+    _("%(code)s was probably misread: its check digit is %(digit)s and should be %(right)s. Scan it again"),
+    _("Less was in stock than requested; all of it was taken"),
+    _(
+        "Part of the label could not be read with certainty, because the scanner sends no FNC1; switch on FNC1"
+        " (GS, ASCII 29) in the scanner's settings"
+    ),
     # Notes of the ledger that Stocky writes itself.
     _("import, row %(number)s"),
     _("import rolled back"),

@@ -58,7 +58,7 @@ class Stock(Struct):
 class Shown(Struct, kw_only=True):
     """A result. `mode` is that of its card: the scanner's, refused, undone or unknown.
 
-    `event_id` is a row of the ledger that can be undone.
+    `event_id` is a row of the ledger that can be undone. `warning` is the API's, in English.
     """
 
     mode: str
@@ -71,6 +71,7 @@ class Shown(Struct, kw_only=True):
     code: str = ""
     item_id: int | None = None
     event_id: int | None = None
+    warning: str = ""
     stock: list[Stock] = []
 
 
@@ -90,7 +91,8 @@ async def book(database: Database, recorder: Recorder, form: ScanForm, at: Locat
     [result] = answer.results
     if result.status == "rejected":
         return Shown(mode="refused", title=clean(form.code), reason=result.reason or "")
-    return Shown(mode=form.mode.value, event_id=result.id)
+    warning = result.warning if isinstance(result.warning, str) else ""
+    return Shown(mode=form.mode.value, event_id=result.id, warning=warning)
 
 
 async def show_event(read: Connection, event_id: int) -> Shown | None:

@@ -425,7 +425,8 @@ class EventDetails(Struct, kw_only=True, gc=False):
 class EventResult(Struct, kw_only=True, gc=False):
     """The result of one event. `id` is its (first) row in the ledger.
 
-    `warning` is set when the barcode was probably misread, or the scanner's settings lose a part of it.
+    `warning` is set when the barcode was probably misread, when less was in stock than requested and all of it was
+    taken, or when the scanner's settings lose a part of the barcode.
     """
 
     index: int

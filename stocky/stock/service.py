@@ -43,6 +43,8 @@ from stocky.stock.schemas import (
     to_date,
 )
 
+# Of an item whose policy is to take what is in stock.
+_ALL_TAKEN = "Less was in stock than requested; all of it was taken"
 # The error for each kind of rejection, and its problem type where that is not the error's own.
 _ERRORS: dict[RejectionKind, tuple[type[StockyError], str | None]] = {
     "not_found": (NotFound, None),
@@ -121,15 +123,22 @@ def _results(recorder: Recorder, posting: Posting, by: Principal, malformed: dic
 
 
 def _warning(recorder: Recorder, operation: Operation, outcome: Outcome, by: Principal) -> str | UnsetType:
-    """That the barcode was probably misread, or once for each user that the scanner has the wrong settings."""
+    """What the client should tell: of several warnings the first.
+
+    The barcode was probably misread, less was taken than requested, or, once for each user, the scanner has the wrong
+    settings.
+    """
     scanned = operation.item.scanned if operation.item else None
-    if scanned is None or scanned.problem is not None:
-        return UNSET
+    if scanned is not None and scanned.problem is not None:
+        scanned = None
     # The number of an item that somebody reviewed is a person's own.
-    if not outcome.is_reviewed and (misread := describe_misread(scanned)) is not None:
+    if scanned is not None and not outcome.is_reviewed and (misread := describe_misread(scanned)) is not None:
         return misread
-    if scanned.warning is not None and recorder.scanner_hints.first_time(f"user-{by.id}", scanned.warning):
-        return scanned.warning
+    if outcome.is_short:
+        return _ALL_TAKEN
+    hint = None if scanned is None else scanned.warning
+    if hint is not None and recorder.scanner_hints.first_time(f"user-{by.id}", hint):
+        return hint
     return UNSET
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 from litestar import Request, get, post
 from litestar.datastructures import State
 from litestar.params import Parameter
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from stocky.auth.guards import scanners
 from stocky.auth.schemas import Principal, Role
@@ -94,6 +94,12 @@ async def scan(request: Request[Any, Any, Any], state: State, recorder: Recorder
     settings = _settings(form, location)
     if settings.pop("then"):
         settings["amount"] = form.text("then")
+    if shown.warning:
+        # Shown at once, as no address has it. Loading this page again sends the same event_id, which counts once.
+        async with state.database.read() as read:
+            card = await show_event(read, shown.event_id) or shown
+        next_form: Form[Any] = filled({"mode": settings["mode"], "amount": settings["amount"]})
+        return _page(request, next_form, location, structs.replace(card, warning=shown.warning))
     return see_other(request, "/scan", **settings, event=shown.event_id)
 
 

@@ -64,6 +64,27 @@ async def test_a_form_sent_twice_books_once(browse: Browse, member: AsyncClient)
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1
 
 
+async def test_warnings_are_shown(browse: Browse, member: AsyncClient) -> None:
+    item, shelf = await new_item(member, "Coffee", upc=EAN, oversell_policy="clamp"), await new_location(member)
+    await new_stock(member, item, shelf, 2)
+    browser = await browse("scanner")
+    browser.headers["Accept-Language"] = "de"
+    shown = await _scan(browser, EAN, mode="remove", amount="5", location_id=shelf["id"])
+    assert (shown.status_code, Page(shown.text).faults) == (200, [])
+    for part in ("−2", "alles davon wurde entnommen", "undo-form", 'value="remove" checked', f'value="{shelf["id"]}"'):
+        assert part in shown.text, part
+    for code, words in [(EAN[:-1] + "2", "die Prüfziffer ist 2 statt 1"), ("010400638133393110AB17301231", "FNC1")]:
+        shown = await _scan(browser, code, amount="3", then="1", location_id=shelf["id"])
+        assert shown.status_code == 200, shown.headers
+        assert words in shown.text
+        assert re.search(r'name="amount" type="text" value="1"', shown.text)
+    # Loading the page again sends the form again.
+    fields = {"event_id": "once", "mode": "add", "code": "4006381333949", "amount": "1", "location_id": shelf["id"]}
+    for _ in range(2):
+        assert "Prüfziffer" in (await browser.submit("/scan", fields)).text
+    assert (await get(member, "/items/upc/4006381333949"))["total_quantity"] == 1
+
+
 async def test_what_is_refused(browse: Browse, member: AsyncClient) -> None:
     item = await new_item(member, "Coffee", upc=EAN)
     await new_stock(member, item, await new_location(member), 1)
