@@ -70,7 +70,8 @@ async def read_inputs(
             typed = str(form.text(_input(field))).strip()
             if field.kind is FieldKind.NUMBER:
                 typed = _with_point(typed)
-            if typed != texts.get(name_key(field.name), ""):
+            # Of a value with CR LF, browsers send back what `read_values` makes LF.
+            if typed != texts.get(name_key(field.name), "").replace("\r\n", "\n"):
                 values[field.name] = typed or None
     return values
 

@@ -123,7 +123,10 @@ async def read_form(
 
 
 async def read_values(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
-    """The fields of a form in the body, without files. Raises Unsupported, Invalid for NUL, TooLarge."""
+    """The fields of a form in the body, without files, with LF for the CR LF that browsers send.
+
+    Raises Unsupported, Invalid for NUL, TooLarge.
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _FORM_TYPES:
         raise Unsupported("This takes a form")
     values: dict[str, list[str]] = {}
@@ -134,7 +137,7 @@ async def read_values(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
             continue
         if "\0" in value or "\0" in name:
             raise Invalid("Text may not contain NUL characters", field=name.replace("\0", ""))
-        values.setdefault(name, []).append(value)
+        values.setdefault(name, []).append(value.replace("\r\n", "\n"))
     if count > MAX_VALUES:
         raise TooLarge(f"The form has more than {MAX_VALUES:,} values; send less at a time")
     return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -194,3 +195,15 @@ async def test_fields_of_the_type_are_filled_in(editor: Browser, admin: AsyncCli
     other = {"name": "BC547", "type_id": "2", "version": item["version"] + 1, "field-4": "0.0000047"}
     assert (await editor.submit("/items/1/edit", other)).status_code == 303
     assert (await get(admin, "/items/1"))["fields"] == {"Length": 0.0000047}
+    # A text may have several lines, which browsers send back with CR LF.
+    made(await admin.post("/types/2/fields", json={"name": "Pins"}))
+    for text in ("1 red\n2 blue", "1 red\r\n2 blue"):
+        sent = made(await admin.patch("/items/1", json={"fields": {"Pins": text}}))
+        assert '<dd class="as-typed">1 red\n2 blue</dd>' in (await editor.show("/items/1")).text.replace("\r", "")
+        page = await editor.show("/items/1/edit")
+        assert re.search(r'<textarea [^>]*name="field-5" rows="2" [^>]*>\n1 red\r?\n2 blue</textarea>', page.text)
+        same = {"name": "BC547", "type_id": "2", "version": sent["version"], "field-5": "1 red\r\n2 blue"}
+        assert (await editor.submit("/items/1/edit", same)).status_code == 303
+        assert (await get(admin, "/items/1")) == sent
+    assert (await editor.submit("/items/1/edit", {**same, "field-5": "1 red\r\n2 green"})).status_code == 303
+    assert (await get(admin, "/items/1"))["fields"]["Pins"] == "1 red\n2 green"
