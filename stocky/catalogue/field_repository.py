@@ -29,7 +29,7 @@ from stocky.catalogue.fields import (
 from stocky.catalogue.schemas import Item, ItemType
 from stocky.catalogue.version_bumps import bump_items_of
 from stocky.db import Connection
-from stocky.errors import Conflict, Invalid, NotFound
+from stocky.errors import Conflict, Invalid, NotFound, Stale
 from stocky.logs import audit
 from stocky.names import name_key
 from stocky.schema import is_empty, or_current
@@ -110,18 +110,30 @@ async def add_field(tx: Connection, type_id: int, new: NewItemField, by: Princip
 
 
 async def change_field(
-    tx: Connection, type_id: int, field_id: int, change: ItemFieldChange, by: Principal, *, force: bool = False
+    tx: Connection,
+    type_id: int,
+    field_id: int,
+    change: ItemFieldChange,
+    by: Principal,
+    *,
+    force: bool = False,
+    if_versions: Collection[int] | None = None,
 ) -> ItemField:
     """Applies `change`; `force` removes the values that do not fit then.
 
-    Raises NotFound, Invalid, Conflict if another field has the name, or if values would not fit.
+    Raises NotFound, Stale if its version is not in `if_versions`, Invalid, Conflict if another field has the name or if
+    values would not fit.
     """
     item_type = await _get_type(tx, type_id)
-    if is_empty(change):
+    if is_empty(change) and if_versions is None:
         return await get_field(tx, type_id, field_id)
     bumped = await bump_items_of(tx, "type", type_id)
     fields = await tx.all("lock_fields", ItemField, type_id=type_id)
     field = _find(fields, type_id, field_id)
+    if if_versions is not None and field.version not in if_versions:
+        raise Stale("The field was changed since you read it; read it again and repeat")
+    if is_empty(change):
+        return field
     kind = or_current(change.kind, field.kind)
     changed = msgspec.structs.replace(
         field,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from stocky.clock import LONG_AGO
 from stocky.names import name_key
 from stocky.schema import MAX_ID, TRIMMED, UNIT_OR_NONE, AnyCase
 
@@ -62,6 +63,11 @@ class ItemField(Struct, kw_only=True):
     position: int
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def version(self) -> int:
+        """The moment of the last change, in microseconds: what `If-Match` compares."""
+        return (self.updated_at - LONG_AGO) // timedelta(microseconds=1)
 
 
 class NewItemField(Struct, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from litestar import Response, delete, get, post, route
 from litestar.datastructures import State
@@ -51,6 +51,8 @@ from stocky.http.response_cache import ResponseCache
 from stocky.http.routing import Router
 from stocky.names import name_key
 from stocky.schema import MAX_ID, Message, StorageType
+
+Versioned = TypeVar("Versioned", Item, ItemField)
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
 TypeId = Annotated[
@@ -181,10 +183,10 @@ async def get_item(request: StockyRequest, read: Connection, item_id: PathId) ->
     return _with_version(request, await repository.get_item(read, item_id))
 
 
-def _with_version(request: StockyRequest, item: Item) -> Item:
-    """The item, after its version was put into the ETag of the response."""
-    request.scope["state"]["version"] = item.version
-    return item
+def _with_version(request: StockyRequest, read: Versioned) -> Versioned:
+    """The item or field, after its version was put into the ETag of the response."""
+    request.scope["state"]["version"] = read.version
+    return read
 
 
 @route("/{item_id:int}", http_method=["PUT", "PATCH"], opt=members)
@@ -266,17 +268,27 @@ async def create_field(data: NewItemField, tx: Connection, user: Principal, type
 
 
 @get("/{type_id:int}/fields/{field_id:int}", opt=readers)
-async def get_field(read: Connection, type_id: PathId, field_id: PathId) -> ItemField:
+async def get_field(request: StockyRequest, read: Connection, type_id: PathId, field_id: PathId) -> ItemField:
     """One custom field of a type."""
-    return await field_repository.get_field(read, type_id, field_id)
+    return _with_version(request, await field_repository.get_field(read, type_id, field_id))
 
 
 @route("/{type_id:int}/fields/{field_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_field(
-    data: ItemFieldChange, tx: Connection, user: Principal, type_id: PathId, field_id: PathId, force: Force = False
+    data: ItemFieldChange,
+    tx: Connection,
+    user: Principal,
+    type_id: PathId,
+    field_id: PathId,
+    force: Force = False,
+    if_match: IfMatch = None,
 ) -> ItemField:
-    """Change a custom field, or its place with `position`. Rejected if values of items would not fit, unless forced."""
-    return await field_repository.change_field(tx, type_id, field_id, data, user, force=force)
+    """Change a custom field, or its place with `position`. Rejected if values of items would not fit, unless forced.
+
+    `If-Match` takes the `ETag` of the field.
+    """
+    versions = versions_of(if_match)
+    return await field_repository.change_field(tx, type_id, field_id, data, user, force=force, if_versions=versions)
 
 
 @delete("/{type_id:int}/fields/{field_id:int}", opt=members)

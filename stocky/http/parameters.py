@@ -65,7 +65,7 @@ MOST_FIELD_FILTERS = 10
 LONGEST_FIELD_FILTER = 500
 # Of the address in a link; all headers of a response stay below 3,000 bytes then.
 LINKED_BYTES = 500
-_VERSION = re.compile(r"([0-9]{1,15})(?:-[0-9a-f]{16})?")
+_VERSION = re.compile(r"([0-9]{1,16})(?:-[0-9a-f]{16})?")
 
 
 class Paging(Listing, kw_only=True):

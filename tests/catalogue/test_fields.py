@@ -63,6 +63,17 @@ async def test_fields_of_a_type_are_listed_in_their_order(member: AsyncClient, r
     refused(await reader.post(f"/types/{kind['id']}/fields", json={"name": "x"}), 403)
 
 
+async def test_a_change_of_a_field_can_name_what_it_was_made_to(member: AsyncClient) -> None:
+    kind = await new_type(member, Package=["TO-92"])
+    address = f"/types/{kind['id']}/fields/1"
+    read = {"If-Match": (await member.get(address)).headers["etag"]}
+    made(await member.patch(address, json={"choices": ["TO-92", "SMD"]}, headers=read))
+    for body in ({"choices": ["TO-92", "DIP"]}, {}):
+        stale = refused(await member.patch(address, json=body, headers=read), 412)
+        assert stale["type"].endswith("/problems/changed-meanwhile")
+    assert (await get(member, address))["choices"] == ["TO-92", "SMD"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "status", "words"),
     [

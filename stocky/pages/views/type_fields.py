@@ -1,6 +1,7 @@
 """The custom fields of a type: adding, changing, placing and deleting them.
 
-A value is lost only where the page said how many are, or where the box for it is ticked.
+A value is lost only where the page said how many are, or where the box for it is ticked; a change that another user
+made meanwhile is not overwritten.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ KINDS: dict[str, Text] = {
 # The end of a rejection of the API; the page has a box for it.
 _FORCE = "; send force=true to remove it"
 _PATH = "/vocabulary/fields/{type_id:int}"
+
+
+class ChangedField(ItemFieldChange, kw_only=True):
+    """A changed field; `version` is the one that the page showed."""
+
+    version: Annotated[int, Meta(ge=0)]
 
 
 class FieldPlace(Struct, kw_only=True):
@@ -69,7 +76,9 @@ async def add_field(request: Request[Any, Any, Any], database: Database, user: P
 @get(f"{_PATH}/{{field_id:int}}", opt=members)
 async def show_field(request: Request[Any, Any, Any], read: Connection, type_id: PathId, field_id: PathId) -> Html:
     """One field."""
-    form = filled(await field_repository.get_field(read, type_id, field_id))
+    field = await field_repository.get_field(read, type_id, field_id)
+    form = filled(field)
+    form.values["version"] = [str(field.version)]
     return await _field_page(request, read, type_id, field_id, form)
 
 
@@ -78,11 +87,15 @@ async def change_field(
     request: Request[Any, Any, Any], database: Database, user: Principal, type_id: PathId, field_id: PathId
 ) -> Html:
     """Changes a field; values that do not fit are removed only where the box for it is ticked."""
-    form = parse_form(_with_choices(await read_values(request)), ItemFieldChange, without=["position"])
+    form = parse_form(_with_choices(await read_values(request)), ChangedField, without=["position"])
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
-                await field_repository.change_field(tx, type_id, field_id, form.data, user, force=form.checked("force"))
+                fields = {name: getattr(form.data, name) for name in ItemFieldChange.__struct_fields__}
+                change, versions = ItemFieldChange(**fields), [form.data.version]
+                await field_repository.change_field(
+                    tx, type_id, field_id, change, user, force=form.checked("force"), if_versions=versions
+                )
     if not form.errors:
         return see_other(request, f"/vocabulary/fields/{type_id}", done="field")
     may_force = any(text.endswith(_FORCE) for text in form.errors.values())
@@ -152,6 +165,7 @@ async def _field_page(
         kinds=KINDS,
         form=form,
         may_force=may_force,
+        is_stale=form.status == 412,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -181,7 +182,16 @@ async def test_fields_of_a_type(member: Browser, admin: AsyncClient) -> None:
     assert answer.headers["location"] == "/vocabulary/fields/1"
     assert [each["name"] for each in await get(admin, "/types/1/fields")] == ["Size", "Grade"]
     item = await new_item(admin, "Nut", type_id=1, fields={"Grade": "B", "Size": 5})
-    change = {"name": "Grade", "kind": "choice", "choices": "A\n C \n\n"}
+    page = await member.show(f"/vocabulary/fields/1/{grade['id']}")
+    [version] = re.findall(r'name="version" value="([0-9]+)"', page.text)
+    change = {"name": "Grade", "kind": "choice", "choices": "A\n C \n\n", "version": version}
+    # Somebody may have changed the field since the page was loaded.
+    made(await admin.patch(f"/types/1/fields/{grade['id']}", json={"choices": ["A", "B", "D"]}))
+    answer = await member.submit(f"/vocabulary/fields/1/{grade['id']}", change)
+    assert answer.status_code == 412
+    assert "Somebody else has changed this field" in answer.text
+    page = await member.show(f"/vocabulary/fields/1/{grade['id']}")
+    [change["version"]] = re.findall(r'name="version" value="([0-9]+)"', page.text)
     answer = await member.submit(f"/vocabulary/fields/1/{grade['id']}", change)
     assert answer.status_code == 409
     assert "1 item has a value of Grade that would not fit" in answer.text
