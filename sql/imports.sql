@@ -64,6 +64,18 @@ SELECT subject_id
   FROM audit_entry
  WHERE request_id = :import_id AND action = 'imported' AND subject = 'project';
 
+-- find_project_of_file --
+-- The last project that was made by a finished import of this key and is not deleted.
+SELECT project.id
+  FROM audit_entry AS entry
+  JOIN project ON CAST(project.id AS TEXT) = entry.subject_id
+ WHERE entry.subject = 'project' AND entry.action = 'imported' AND project.is_active
+   AND entry.request_id IN (SELECT request_id
+                              FROM audit_entry
+                             WHERE subject = 'import' AND subject_id = :key AND action = 'imported')
+ ORDER BY entry.id DESC
+ LIMIT 1;
+
 -- list_import_entries --
 -- What an import created and changed, newest first, with ids below :before.
 SELECT id, action, subject, subject_id, details AS details_json

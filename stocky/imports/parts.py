@@ -26,9 +26,11 @@ from stocky.imports.fields import MAX_LENGTHS
 from stocky.imports.files import Reports
 from stocky.imports.planner import MAX_LISTED, Plan, refused
 from stocky.imports.references import FoundReferences, barcodes_of, part_names, part_numbers
+from stocky.imports.repository import ImportName
 from stocky.imports.row_changes import RowRejected
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import ImportOrder, LineReport, Unmatched
+from stocky.logs import audit
 from stocky.progress import ProgressCallback
 from stocky.projects import repository as projects
 from stocky.projects import service
@@ -280,16 +282,30 @@ async def check_project(read: Connection, project_id: int) -> list[RequirementRo
     return await projects.list_requirement_rows(read, project_id)
 
 
-async def find_project(read: Connection, order: ImportOrder) -> int | None:
-    """The project that an import fills; None for one that it has not created yet."""
+async def find_project(read: Connection, order: ImportOrder, name: ImportName) -> int | None:
+    """The project that an import fills; None for one that it has not created yet.
+
+    An import that is sent again, perhaps for a response that was lost, fills the project that it made the first time,
+    unless that has been withdrawn since.
+    """
     if order.options.project_id is not None:
         return order.options.project_id
     created = await read.value("find_imported_project", import_id=order.import_id)
-    return None if created is None else int(created)
+    if created is not None:
+        return int(created)
+    earlier: int | None = await read.value("find_project_of_file", key=name.key)
+    if earlier is None or await projects.find_withdrawal(read, earlier) is not None:
+        return None
+    return earlier
 
 
 async def write_parts(
-    database: Database, order: ImportOrder, needs: list[Need], by: Principal, report: ProgressCallback
+    database: Database,
+    order: ImportOrder,
+    name: ImportName,
+    needs: list[Need],
+    by: Principal,
+    report: ProgressCallback,
 ) -> int:
     """Creates the items that are needed, then gives the project all quantities; returns its id.
 
@@ -305,7 +321,7 @@ async def write_parts(
         report("writing", number, len(new), "items")
         # Scanners get SQLite's one writer for as long.
         await asyncio.sleep(time.perf_counter() - begun)
-    return await database.run(_fill_project, order, needs, by)
+    return await database.run(_fill_project, order, name, needs, by)
 
 
 async def _create_item(tx: Connection, need: Need, by: Principal) -> Item:
@@ -315,11 +331,16 @@ async def _create_item(tx: Connection, need: Need, by: Principal) -> Item:
     return await catalogue.add_item(tx, NewItem(**fields, barcodes=barcodes), by)
 
 
-async def _fill_project(tx: Connection, order: ImportOrder, needs: list[Need], by: Principal) -> int:
-    project_id = await find_project(tx, order)
+async def _fill_project(tx: Connection, order: ImportOrder, name: ImportName, needs: list[Need], by: Principal) -> int:
+    # The same file may be imported twice at once.
+    await tx.value("lock_imports")
+    project_id = await find_project(tx, order, name)
     if project_id is None:
         assert order.options.project is not None
         project_id = (await projects.add_project(tx, NewProject(name=order.options.project), by)).id
+        # What `find_project_of_file` and `list_earlier_imports` read.
+        made = {"filename": order.filename, "fingerprint": name.content, "stock_events": 0, "project_id": project_id}
+        await audit.record(tx, by, "imported", "import", name.key, made)
     entries = [
         NewEntry(
             item_id=None if need.item is None else need.item.id,

@@ -258,7 +258,7 @@ class Imports:
             return _report_of(order, plan, _nothing_written(plan), applied=False, taken_back=taken_back)
         first = await asyncio.to_thread(store_plan, self.store.directory_of(order.import_id) / PLAN, plan)
         try:
-            project_id = await write_parts(self._database, order, parts.needs, by, report)
+            project_id = await write_parts(self._database, order, names.own, parts.needs, by, report)
         except (NotFound, Conflict):
             await self._roll_back(order, by, report)
             raise
@@ -270,7 +270,7 @@ class Imports:
         """What the project needs by the rows of the file. Raises Invalid, Conflict for a project that is withdrawn."""
         directory = self.store.directory_of(order.import_id)
         async with self._database.read() as read:
-            project_id = await find_project(read, order)
+            project_id = await find_project(read, order, names.own)
             current = [] if project_id is None else await check_project(read, project_id)
         async with _sheet(directory / UPLOAD, order) as (sheet, columns):
             parts = PartsList(columns, current)

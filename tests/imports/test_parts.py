@@ -79,6 +79,16 @@ async def test_dry_run_then_a_new_project(member: AsyncClient, admin: AsyncClien
     assert len(await get(member, "/items/")) == 5
     (entry,) = [each for each in await get(admin, "/audit", subject="project") if each["action"] == "imported"]
     assert (entry["subject_id"], entry["details"]["added"]) == (str(project["id"]), 4)
+    # The same file again, perhaps for a response that was lost, is the same import: for another project it needs a key.
+    again = await imported(member, content_of("kicad"), preset="kicad", project="Blinker")
+    assert (counts(again), again["project_id"]) == ((0, 0, 4, 0), project["id"])
+    other = await imported(member, content_of("kicad"), preset="kicad", project="Blinker", import_key="two")
+    assert (counts(other), other["project_id"]) == ((4, 0, 0, 0), project["id"] + 1)
+    job = await failed(member, TIMER, preset="kicad", project="Blinker", import_key="two")
+    assert "import_key was used" in job["error"]
+    assert (await member.delete(f"/projects/{project['id']}")).status_code in (200, 204)
+    third = await imported(member, content_of("kicad"), preset="kicad", project="Blinker")
+    assert third["project_id"] == other["project_id"] + 1
 
 
 async def test_existing_project_gets_the_quantities_of_the_file(member: AsyncClient) -> None:
@@ -121,6 +131,11 @@ async def test_any_table_may_be_a_list_of_parts(member: AsyncClient) -> None:
     assert await needs(member, report["project_id"]) == {"Flour": 0.5, "Eggs": 3}
     report = await imported(member, "name\nFlour\nFlour\n", project="Bread")
     assert await needs(member, report["project_id"]) == {"Flour": 2}
+    # Once it is withdrawn, the same file is another project.
+    await new_stock(member, flour, await new_location(member), 2)
+    made(await member.post(f"/projects/{report['project_id']}/withdraw"))
+    again = await imported(member, "name\nFlour\nFlour\n", project="Bread")
+    assert again["project_id"] == report["project_id"] + 1
 
 
 async def test_unknown_part_refuses_the_file(member: AsyncClient) -> None:
