@@ -69,6 +69,8 @@ class Month:
         self._moment = self._first_day
         self._stock: dict[tuple[int, int], int] = {}
         self._has_scanned = False
+        # The pieces with serial numbers that were bought.
+        self._pieces = 0
         # Items to put away, in the kitchen and on the bench.
         self._arrived: dict[bool, dict[int, DemoItem]] = {False: {}, True: {}}
         # The last removal, which may be undone: its ledger id, its item and location, and its quantity.
@@ -95,7 +97,7 @@ class Month:
         """The items of a session. Items with lots are not counted."""
         items = [each for each in self._items if each.thing.is_for_bench is session.is_for_bench]
         if session.act is Month._count:
-            items = [each for each in items if not each.thing.shelf_days]
+            items = [each for each in items if not each.thing.has_lots]
         return items or self._items
 
     def _shares(self, sessions: list[tuple[int, float, int]], events: int) -> list[int]:
@@ -133,7 +135,7 @@ class Month:
 
     def _open(self, item: DemoItem) -> Operation:
         """The opening stock."""
-        milli = self._some(item.thing.unit, item.thing.buy)
+        milli = self._bought(item.thing)
         self._stock[item.item_id, item.home_id] = milli
         return self._operation("add", item, item.home_id, milli, None, lot=True, note="opening stock")
 
@@ -159,7 +161,7 @@ class Month:
             operation.item = ItemKey(scanned=read_plain(one.thing.pack_barcode))
             operation.in_packs = True
         else:
-            milli = self._some(one.thing.unit, one.thing.buy)
+            milli = self._bought(one.thing)
             operation = self._operation("add", one, location_id, milli, scanner, lot=True)
         self._stock[one.item_id, location_id] = self._stock.get((one.item_id, location_id), 0) + milli
         if location_id != one.home_id:
@@ -182,7 +184,7 @@ class Month:
     def _count(self, items: list[DemoItem], scanner: str | None) -> Operation:
         """Counts an item; sometimes a little is missing."""
         one = self._random.choice(items)
-        if one.thing.shelf_days:
+        if one.thing.has_lots:
             return self._use(items, scanner)
         stock = self._stock.get((one.item_id, one.home_id), 0)
         if self._random.random() < 0.3:
@@ -227,6 +229,12 @@ class Month:
         if lot and item.thing.shelf_days:
             fresh = self._random.choice((0.6, 1.0))
             operation.expiry_date = (self._moment + timedelta(days=max(2, item.thing.shelf_days * fresh))).date()
+        if lot and item.thing.numbered == "lot":
+            # The same for all that is bought in a week.
+            operation.lot = f"L{(self._moment - self._first_day).days // 7 + 1:03}"
+        if lot and item.thing.numbered == "serial":
+            self._pieces += 1
+            operation.serial = f"SN-{self._pieces:04}"
         if scanner:
             operation.event_id = self._event_id() if self._has_scanned else FIRST_EVENT_ID
             self._has_scanned = True
@@ -238,6 +246,11 @@ class Month:
         milliseconds = int(self._moment.timestamp() * 1000)
         chance = self._random.getrandbits
         return str(UUID(int=milliseconds << 80 | 7 << 76 | chance(12) << 64 | 2 << 62 | chance(62)))
+
+    def _bought(self, thing: Thing) -> int:
+        """What is bought at once, in thousandths: of numbered pieces one."""
+        milli = self._some(thing.unit, thing.buy)
+        return 1000 if thing.numbered == "serial" else milli
 
     def _some(self, unit: str, usual: float) -> int:
         """A quantity near the usual one, in thousandths: whole pieces, or multiples of 5."""

@@ -70,12 +70,18 @@ class Thing(NamedTuple):
     shelf_days: int | None
     pack: int | None = None
     note: str = ""
+    # "lot" or "serial", where its stock has lot or serial numbers.
+    numbered: str = ""
     barcode: str = ""
     pack_barcode: str = ""
 
     @property
     def is_for_bench(self) -> bool:
         return self.location in BENCH_LOCATIONS
+
+    @property
+    def has_lots(self) -> bool:
+        return self.shelf_days is not None or self.numbered != ""
 
 
 def first_things(count: int) -> Iterator[Thing]:
@@ -106,6 +112,7 @@ def _table(name: str) -> Iterator[Thing]:
             shelf_days=int(row["days"]) if row["days"] else None,
             pack=int(row["pack"]) if row["pack"] else None,
             note=row["note"],
+            numbered=row["numbered"] or "",
         )
 
 

@@ -110,6 +110,8 @@ async def test_month_has_all_kinds_of_events(config: Config, database: Database)
     assert moments == sorted(moments)
     assert str(moments[-1]) < str(clock.now())
     expiring = schema.run(config, "SELECT expiry_date FROM sku WHERE expiry_date IS NOT NULL AND quantity_milli > 0")
+    lots = "SELECT count(DISTINCT nullif(lot, '')) > 1, count(DISTINCT nullif(serial, '')) > 1 FROM sku"
+    assert [tuple(map(bool, row)) for row in schema.run(config, lots)] == [(True, True)]
     dates = {str(date) for (date,) in expiring}
     assert min(dates) < str(clock.today()) < max(dates)
 

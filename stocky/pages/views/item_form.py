@@ -27,7 +27,7 @@ from stocky.pages.typed import find_location, find_type
 from stocky.quantity import Quantity, rounded
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import NewSku, Unit
+from stocky.stock.schemas import Lot, NewSku, Serial, Unit
 
 _MOST_SUGGESTED = 100
 # The button without script that shows the fields of the chosen type.
@@ -43,6 +43,8 @@ class FirstItem(NewItem, kw_only=True):
     quantity: Quantity | None = None
     unit: Unit | None = None
     expiry_date: date | None = None
+    lot: Lot | None = None
+    serial: Serial | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -161,6 +163,8 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
                 quantity=data.quantity,
                 unit=data.unit,
                 expiry_date=data.expiry_date.isoformat() if data.expiry_date else None,
+                lot=data.lot,
+                serial=data.serial,
             )
             await service.add_stock_within(tx, recorder, stock, by)
     return item

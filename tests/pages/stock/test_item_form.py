@@ -42,6 +42,7 @@ async def test_everything_at_once(editor: Browser, admin: AsyncClient) -> None:
         "quantity": "2,5",
         "unit": "kg",
         "expiry_date": "2030-01-31",
+        "lot": "A17",
         "default_storage_type": "counter",
         "min_quantity": "1",
         "type_id_text": "Drinks",
@@ -54,9 +55,17 @@ async def test_everything_at_once(editor: Browser, admin: AsyncClient) -> None:
     item = await get(admin, "/items/1")
     assert (item["upc"], item["type_name"], item["tags"]) == ("4006381333931", "Drinks", ["breakfast", "hot"])
     assert (item["total_quantity"], item["unit"], item["oversell_policy"]) == (2.5, "kg", "clamp")
+    [sku] = await get(admin, "/skus/")
+    assert (sku["lot"], sku["expiry_date"]) == ("A17", "2030-01-31")
+    # Two pieces cannot have one serial number: neither is the item added.
+    drill = {"name": "Drill", "location_id_text": "shelf", "quantity": "2", "serial": "X1"}
+    answer = await editor.submit("/items/new", drill)
+    assert (answer.status_code, "is one piece" in answer.text, 'value="X1"' in answer.text) == (409, True, True)
+    assert (await editor.submit("/items/new", {**drill, "quantity": "1"})).status_code == 303
+    assert [each["serial"] for each in await get(admin, "/skus/")] == ["", "X1"]
     # A short code is a barcode, too.
     await editor.submit("/items/new", {"name": "Screw", "barcode": "S-7"})
-    assert [each["barcode"] for each in (await get(admin, "/items/2"))["barcodes"]] == ["S-7"]
+    assert [each["barcode"] for each in (await get(admin, "/items/3"))["barcodes"]] == ["S-7"]
 
 
 async def test_an_item_whose_stock_cannot_be_booked_is_not_added(
