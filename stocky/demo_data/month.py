@@ -44,7 +44,10 @@ class People(NamedTuple):
 
 
 class _Session(NamedTuple):
-    """A weekly activity: on `days` (0 is Monday) at `hour`, for `minutes`; `weight` is its share of the events."""
+    """A weekly activity: on `days` (6 is the last, as of a week that ends today) at `hour`, for `minutes`.
+
+    `weight` is its share of the events.
+    """
 
     days: tuple[int, ...]
     hour: float
@@ -56,16 +59,17 @@ class _Session(NamedTuple):
 
 
 class Month:
-    """The events of four whole weeks that end on the last Sunday before `today`."""
+    """The events of four weeks that end `now`: those of a whole day are in what has passed of the last one."""
 
-    def __init__(self, items: list[DemoItem], people: People, events: int, today: datetime, random: Random) -> None:
+    def __init__(self, items: list[DemoItem], people: People, events: int, now: datetime, random: Random) -> None:
         self._items = items
         self._people = people
         self._events = events
         self._random = random
-        self._first_day = today.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(
-            days=DAYS + today.weekday()
-        )
+        self._today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        # In whole hours, as the same seed gives the same times within one.
+        self._passed = now.hour / 24
+        self._first_day = self._today - timedelta(days=DAYS - 1)
         self._moment = self._first_day
         self._stock: dict[tuple[int, int], int] = {}
         self._has_scanned = False
@@ -112,10 +116,13 @@ class Month:
 
     def _session(self, count: int, hour: float, minutes: int, act: Callable[[], Operation]) -> Iterator[Posting]:
         begin = self._first_day + timedelta(hours=hour)
+        length = timedelta(minutes=minutes)
+        if begin >= self._today:
+            begin, length = self._today + (begin - self._today) * self._passed, length * self._passed
         operations: list[Operation] = []
         batch_id = new_batch_id()
         for index in range(count):
-            self._moment = begin + timedelta(minutes=minutes) * (index / count)
+            self._moment = begin + length * (index / count)
             is_mistake = index == 0 and self._last_removal is not None and self._random.random() < 0.2
             operations.append(self._undo() if is_mistake else act())
             if len(operations) == POSTING_EVENTS or index == count - 1:
