@@ -146,6 +146,30 @@ MESSAGES: tuple[Text, ...] = (
     _("The project needs this item already; change its quantity instead"),
     _("The project needs this already; change its quantity instead"),
     _("must be more than 0; delete the entry instead"),
+    # Of stock, with its lots and serial numbers.
+    _("Only %(amount)s of %(name)s (lot %(lot)s, serial number %(serial)s) in stock; %(wanted)s requested"),
+    _("Only %(amount)s of %(name)s (lot %(lot)s) in stock; %(wanted)s requested"),
+    _("Only %(amount)s of %(name)s (serial number %(serial)s) in stock; %(wanted)s requested"),
+    _("Only %(amount)s of %(name)s in stock; %(wanted)s requested"),
+    _("No %(name)s in stock to take"),
+    _("Name the location: %(name)s is at no location yet"),
+    _("Name the location: %(name)s is at %(count)s locations"),
+    _(
+        "Several lots of the item are at this location; name the counted lot by the fields expiry_date, lot and serial"
+        " of POST /events"
+    ),
+    _("%(name)s, serial number %(serial)s, is in stock at another place already; move it from there instead"),
+    _("%(name)s, serial number %(serial)s, is in stock already"),
+    _("%(name)s, serial number %(serial)s, is one piece, and would be %(number)s; book it alone, with the quantity 1"),
+    _("A serial number names one piece, and the SKU has %(number)s %(unit)s; take one piece of it first"),
+    _("A serial number names one piece, and %(name)s is counted in %(unit)s there; send the unit piece"),
+    _("A serial number names one piece, which is not counted in %(unit)s"),
+    _("A serial number names one piece: there would be %(number)s of it"),
+    _("The serial number %(serial)s of the item is in stock already"),
+    _("The piece with the serial number %(serial)s is in stock at another place already"),
+    _("looks like a date and is none; if it is the lot's number, send expiry_date, too"),
+    _("SKU %(id)s of %(name)s is opened already"),
+    _("%(name)s holds more than %(count)s lots; move some of them at a time"),
     # Warnings of scans.
     _("%(code)s was probably misread: its check digit is %(digit)s and should be %(right)s. Scan it again"),
     _("Less was in stock than requested; all of it was taken"),

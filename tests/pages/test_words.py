@@ -12,6 +12,7 @@ from jinja2 import nodes
 
 from stocky.pages.languages import DIRECTORY, catalogue, current, gettext, ngettext, plural, preferred
 from stocky.pages.messages import message
+from stocky.stock.models import LotKey
 from tests.pages import words
 
 TEMPLATES = sorted(words.TEMPLATES.glob("*.html"))
@@ -112,6 +113,11 @@ def test_messages_of_the_api_are_translated() -> None:
     try:
         assert message("must have at least 8 characters") == "muss mindestens 8 Zeichen haben"
         assert message("nothing that is known") == "nothing that is known"
+        # Of texts that fit, the first one counts.
+        lot = LotKey(lot="L (1)", serial="X1").describe()
+        assert message(f"Only 0.5 of Ada{lot} in stock; 1 requested") == (
+            "Nur 0.5 von Ada (Charge L (1), Seriennummer X1) im Bestand, nicht 1"
+        )
     finally:
         current.reset(token)
     assert message("must have at least 8 characters") == "must have at least 8 characters"

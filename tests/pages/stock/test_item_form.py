@@ -59,8 +59,8 @@ async def test_everything_at_once(editor: Browser, admin: AsyncClient) -> None:
     assert (sku["lot"], sku["expiry_date"]) == ("A17", "2030-01-31")
     # Two pieces cannot have one serial number: neither is the item added.
     drill = {"name": "Drill", "location_id_text": "shelf", "quantity": "2", "serial": "X1"}
-    answer = await editor.submit("/items/new", drill)
-    assert (answer.status_code, "is one piece" in answer.text, 'value="X1"' in answer.text) == (409, True, True)
+    answer = await editor.submit("/items/new", drill, headers={"Accept-Language": "de"})
+    assert (answer.status_code, "ist ein Stück" in answer.text, 'value="X1"' in answer.text) == (409, True, True)
     assert (await editor.submit("/items/new", {**drill, "quantity": "1"})).status_code == 303
     assert [each["serial"] for each in await get(admin, "/skus/")] == ["", "X1"]
     # A short code is a barcode, too.
