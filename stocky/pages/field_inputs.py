@@ -1,4 +1,4 @@
-"""Inputs for the custom fields that the type of an item has: `field-7` holds the value of field 7."""
+"""Inputs for custom fields: `field-7` has the value of an item in field 7, `field.Voltage` a filter of a list by it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stocky.errors import NotFound
 from stocky.names import name_key
 from stocky.pages.forms import Form
 from stocky.pages.typed import known_type
+from stocky.schema import FIELD_PREFIX
 
 _ERROR = "fields."
 
@@ -26,6 +27,38 @@ class ShownValue(Struct, frozen=True):
     field: ItemField
     text: str
     day: date | None
+
+
+class FilterInput(Struct, frozen=True):
+    """The filter of a list by a field: what is typed, and the options of a choice."""
+
+    field: ItemField
+    name: str
+    text: str
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        return [(each, each) for each in self.field.choices]
+
+
+async def list_filters(
+    read: Connection, type_id: int | None, sent: Sequence[tuple[str, str]]
+) -> tuple[list[FilterInput], tuple[tuple[str, str], ...]]:
+    """The inputs for the fields of a type, and the filters as the API takes them.
+
+    With a type, filters by fields that it lacks are left out: they were typed while another type was chosen.
+    """
+    if type_id is None:
+        return [], tuple(sent)
+    texts = {name_key(name): text for name, text in sent}
+    inputs, filters = [], []
+    for field in await _fields(read, type_id):
+        text = texts.get(name_key(field.name), "")
+        inputs.append(FilterInput(field, f"{FIELD_PREFIX}{field.name}", text))
+        if text:
+            is_number = field.kind is FieldKind.NUMBER
+            filters.append((field.name, "..".join(map(_with_point, text.split(".."))) if is_number else text))
+    return inputs, tuple(filters)
 
 
 async def list_inputs(read: Connection, form: Form[Any]) -> list[ItemField]:

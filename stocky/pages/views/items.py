@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request, get
+from litestar import get
 from litestar.params import Parameter, QueryParameter
 from msgspec import Struct
 
@@ -15,15 +15,17 @@ from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue.repository import ItemFilter, like_pattern
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
-from stocky.http.parameters import After
-from stocky.http.request import long_read
+from stocky.errors import Invalid
+from stocky.http.parameters import After, field_filters
+from stocky.http.request import StockyRequest, long_read
 from stocky.names import name_key
 from stocky.pages.choices import STORAGE_TYPES
 from stocky.pages.done import done_with_items
+from stocky.pages.field_inputs import list_filters
 from stocky.pages.item_rows import ItemRow, of_found, of_stocked
 from stocky.pages.pickers import pick_location
 from stocky.pages.rendering import Html, page
-from stocky.schema import MAX_ID, StorageType
+from stocky.schema import FIELD_PREFIX, MAX_ID, StorageType
 from stocky.search.repository import search
 from stocky.settings.repository import get_settings
 from stocky.stock.item_stock import list_stocked_items
@@ -35,6 +37,7 @@ _MOST_BACK = 40
 
 Text = Annotated[str, Parameter(max_length=200)]
 TypeId = Annotated[int | None, Parameter(ge=1, le=MAX_ID)]
+_SLOW = ("storage_type", "needs_review", "type_id", "within", "tag", "hidden", "field")
 # Forms send their empty fields.
 _EMPTY = {"may_be_empty": ("storage_type", "needs_review", "type_id", "within", "cause", "hidden")}
 
@@ -48,9 +51,9 @@ class _Found(Struct):
     previous: dict[str, Any] | None = None
 
 
-@get("/items", opt=readers | long_read("storage_type", "needs_review", "type_id", "within", "tag", "hidden") | _EMPTY)
+@get("/items", opt=readers | long_read(*_SLOW) | _EMPTY)
 async def show_items(
-    request: Request[Any, Any, Any],
+    request: StockyRequest,
     read: Connection,
     q: Text = "",
     cause: AlertCause | None = None,
@@ -71,6 +74,7 @@ async def show_items(
     query, tag = q.strip(), (tag or tag_text).strip()
     if type_id is None and type_id_text.strip():
         type_id = await _type_named(read, type_id_text)
+    inputs, fields = await list_filters(read, type_id, field_filters(request))
     location = await _location(read, within, within_text)
     within = None if location is None else location.id
     wanted = ItemFilter(
@@ -83,7 +87,9 @@ async def show_items(
         after=after,
         cause=cause,
         within=within,
+        fields=fields,
     )
+    wrong: Invalid | None = None
     soon_days = (await get_settings(read)).expiring_soon_days
     if query and wanted == ItemFilter(search=query):
         found = _Found([])
@@ -91,7 +97,13 @@ async def show_items(
         found.rows = of_found(answers, soon_days)
         found.is_similar = bool(answers) and answers[0].match.kind == "similar"
     else:
-        found = await _list(read, wanted, soon_days, page_number, back)
+        try:
+            found = await _list(read, wanted, soon_days, page_number, back)
+        except Invalid as error:
+            if not (error.field or "").startswith(FIELD_PREFIX):
+                raise
+            wrong, found = error, _Found([])
+    field_query = {f"{FIELD_PREFIX}{name}": text for name, text in fields}
     filters = {
         "q": query or None,
         "cause": cause and cause.value,
@@ -101,6 +113,7 @@ async def show_items(
         "within": within,
         "tag": tag or None,
         "hidden": "true" if hidden else None,
+        **field_query,
     }
     return page(
         request,
@@ -108,6 +121,11 @@ async def show_items(
         found=found,
         q=query,
         filters=filters,
+        is_filtered=wanted != ItemFilter(search=wanted.search, after=after),
+        fields=fields,
+        field_query=field_query,
+        field_inputs=inputs,
+        wrong_field=None if wrong is None else (wrong.field, wrong.detail.removeprefix(f"{wrong.field}: ")),
         first=(page_number - 1) * ROWS + 1,
         locations=await _locations(read, query),
         counts={} if query else {each.name: each.count for each in await count_attention(read)},

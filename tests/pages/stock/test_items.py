@@ -49,6 +49,37 @@ async def test_list_has_filters(admin: AsyncClient, browse: Browse) -> None:
     assert "Cellar" in (await member.show("/items?q=cell")).text
 
 
+async def test_list_is_filtered_by_custom_fields(admin: AsyncClient, browse: Browse) -> None:
+    for name in ("Parts", "Cables"):
+        made(await admin.post("/types/", json={"name": name}))
+    made(await admin.post("/types/1/fields", json={"name": "Voltage", "kind": "number", "unit": "V"}))
+    made(await admin.post("/types/1/fields", json={"name": "Package", "kind": "choice", "choices": ["TO-92", "SMD"]}))
+    for name, fields in {"BC547": {"Voltage": 4.7, "Package": "TO-92"}, "NE555": {"Voltage": 12}}.items():
+        await new_item(admin, name, type_id=1, fields=fields)
+    member = await browse("member")
+    for query, shown in {
+        "type_id=1": {"BC547", "NE555"},
+        "type_id=1&field.Voltage=4,7&field.Package=": {"BC547"},
+        "type_id=1&field.Voltage=4,7..12": {"BC547", "NE555"},
+        "field.package=to-92": {"BC547"},
+        "type_id=1&field.Package=SMD": set(),
+        "type_id=1&field.Voltage=much": set(),
+        # What was typed before another type was chosen is left out.
+        "type_id=2&field.Voltage=12": set(),
+    }.items():
+        page = await member.show(f"/items?{query}")
+        assert Page(page.text).faults == []
+        assert {name for name in ("BC547", "NE555") if f">{name}" in page.text} == shown, query
+        assert ("must be a number" in page.text) is ("much" in query)
+    page = await member.show("/items?type_id=1&field.Voltage=4,7")
+    assert "field.Voltage=4.7" in next(link for link in Page(page.text).links if "items.csv" in link)
+    part = await member.get("/items?type_id=1&field.Voltage=4,7", headers={"X-Fragment": "filter_fields"})
+    assert 'name="field.Voltage" type="text" value="4,7"' in part.text
+    assert '<option value="SMD"' in part.text
+    part = await member.get("/items?type_id=2&field.Voltage=4,7", headers={"X-Fragment": "filter_fields"})
+    assert "Voltage" not in part.text
+
+
 async def test_list_has_pages(admin: AsyncClient, browse: Browse) -> None:
     for number in range(120):
         await new_item(admin, f"Part {number:03}")
