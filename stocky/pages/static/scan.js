@@ -50,9 +50,13 @@ const write = (storage, key, value) => {
 // Devices have these settings stored, and the `shown` of each queued scan: in both, a location stays `place`.
 export const remembered = { mode: form.elements.mode.value, place: null, places: [], amount: "1", ...read("localStorage", KEY) };
 export const records = new Map();
-// The seq of the scan that the card shows, and the code that waits for its counted quantity.
+// The seq of the scan that the card shows, the code that waits for its counted quantity, and the card that asks for it.
 let shown = null;
 let counting = null;
+let question = null;
+// What is looked up, and whether the card's "Try again" repeats that.
+let looking = "";
+let repeats = false;
 // Whether the amount is that of the next scan only, set by a command.
 let isNextOnly = false;
 // The reason of the last change why nothing is sent; each reason is signalled once.
@@ -72,7 +76,7 @@ export function setMode(mode) {
     amount.value = mode === "count" ? "" : remembered.amount;
     isNextOnly = false;
   }
-  counting = null;
+  cancelCount();
   document.getElementById("book").querySelector("span").textContent = word(mode === "lookup" ? "look-up" : "book");
   remember();
 }
@@ -114,7 +118,7 @@ function typedAmount() {
 
 // --- The card of the last scan ------------------------------------------------------------------------------------
 
-export function showCard({ mode, sign = "", title, detail = "", tape = "", record = null, href = "" }) {
+export function showCard({ mode, sign = "", title, detail = "", tape = "", record = null, href = "", isLookUp = false }) {
   card.dataset.mode = mode;
   const large = card.querySelector(".result-sign");
   const icon = sign ? null : document.getElementById(`t-icon-${mode}`);
@@ -132,7 +136,9 @@ export function showCard({ mode, sign = "", title, detail = "", tape = "", recor
   const open = card.querySelector("[data-open]");
   open.hidden = !href;
   if (href) open.href = href;
-  card.querySelector("[data-again]").hidden = record?.state !== "refused";
+  repeats = isLookUp;
+  card.querySelector("[data-again]").hidden = record?.state !== "refused" && !isLookUp;
+  card.querySelector("[data-cancel]").hidden = counting === null;
   // The server's button in the card belongs to an earlier scan.
   card.querySelector("[form]")?.remove();
 }
@@ -350,6 +356,7 @@ function take({ text, ...scanned }) {
 
 async function book(text, { at = remembered.place, ...scanned }) {
   const { mode } = remembered;
+  if (counting !== null && text !== counting) return refuseSecond(text);
   const quantity = typedAmount();
   if (Number.isNaN(quantity) || (quantity === 0 && mode !== "count")) {
     refuse(word("bad-amount"), text);
@@ -387,24 +394,48 @@ function showSlow(record) {
 
 function askCount(text) {
   counting = text;
-  showCard({ mode: "count", sign: "=\u00a0?", title: text, detail: word("how-many-counted") });
+  ask({ title: text });
   signal("count");
   amount.value = "";
   amount.focus();
   lookUp(text, true);
 }
 
+function ask(about) {
+  question = { mode: "count", sign: "=\u00a0?", detail: word("how-many-counted"), ...about };
+  showCard(question);
+}
+
+// While one code waits for its quantity, another one is not booked, and the question stays.
+function refuseSecond(text) {
+  showCard(question);
+  signal("refused");
+  complain(fill("count-first", { code: text, name: question.title }));
+  amount.focus();
+}
+
+function cancelCount() {
+  if (counting === null) return;
+  counting = null;
+  showCard({ mode: "ready", title: word("ready") });
+}
+
 async function lookUp(text, asks = false) {
+  looking = text;
+  if (!asks) showCard({ mode: "sending", title: text, detail: word("sending") });
   let found;
   try {
-    const response = await send(form.dataset.lookUp, { method: "POST", data: JSON.stringify({ upc: text }), headers: { "content-type": "application/json" } });
-    found = await response.json();
+    const options = { method: "POST", data: JSON.stringify({ upc: text }), headers: { "content-type": "application/json" }, signal: soon() };
+    found = await (await send(form.dataset.lookUp, options)).json();
   } catch (error) {
-    if (!asks && error instanceof Problem) refuse(word("no-look-up"), error.message);
+    if (asks || looking !== text || !(error instanceof Problem)) return;
+    showCard({ mode: "refused", title: word("no-look-up"), detail: error.message, tape: text, isLookUp: true });
+    signal("refused");
     return;
   }
+  if (looking !== text) return;
   if (asks) {
-    if (counting === text) showCard({ mode: "count", sign: "=\u00a0?", title: found.title, detail: word("how-many-counted"), tape: found.code, href: itemHref(found.item_id) });
+    if (counting === text) ask({ title: found.title, tape: found.code, href: itemHref(found.item_id) });
     return;
   }
   signal(found.item_id ? "lookup" : "refused");
@@ -481,8 +512,13 @@ main.addEventListener("click", async (event) => {
   if (event.detail > 0 && event.target.closest(".modes, #locations, button") && !event.target.closest("dialog")) {
     if (!document.querySelector("dialog[open]")) code.focus({ preventScroll: true });
   }
-  const button = event.target.closest("button:is([data-undo], [data-drop], [data-again], [data-name])");
+  const button = event.target.closest("button:is([data-undo], [data-drop], [data-again], [data-cancel], [data-name])");
   if (!button) return;
+  if ("cancel" in button.dataset) {
+    cancelCount();
+    return code.focus();
+  }
+  if ("again" in button.dataset && repeats && card.contains(button)) return lookUp(looking);
   const seq = button.closest("[data-seq]") ? Number(button.closest("[data-seq]").dataset.seq) : shown;
   const record = records.get(seq);
   if (!record) return;
@@ -525,6 +561,12 @@ keyboard.addEventListener("click", () => {
   code.inputMode = on ? "text" : "none";
   keyboard.setAttribute("aria-pressed", String(on));
   code.blur();
+  code.focus();
+});
+
+amount.addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape" || counting === null) return;
+  cancelCount();
   code.focus();
 });
 

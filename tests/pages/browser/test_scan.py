@@ -294,6 +294,47 @@ async def test_by_keyboard_only(opener: Opener) -> None:
     assert await page.evaluate("document.activeElement.id") == "f-code"
 
 
+async def test_question_of_a_count_stays_until_it_is_answered(opener: Opener) -> None:
+    page = await opener("/scan")
+    (first, one), (second, two) = await new_item(page), await new_item(page)
+    await go_to_scan(page, "?mode=count&location_id=1")
+    title, cancel = page.locator("#result .result-title"), page.locator("#result [data-cancel]")
+    await scan(page, one)
+    await page.locator("#result .result-title", has_text="Thing").wait_for()
+    # A hand scanner types anywhere, here into the amount.
+    await page.locator("#f-amount:focus").wait_for()
+    await page.keyboard.type(two)
+    await page.keyboard.press("Enter")
+    await page.locator(".toast", has_text=f"Not booked: {two}").wait_for()
+    assert one in await title.inner_text()
+    await scan(page, "7")
+    await page.locator("#session .sign[data-mode=count]").wait_for()
+    assert (await total(page, first), await total(page, second), await cancel.is_hidden()) == (7, 0, True)
+    # Cancelled: the next one is asked for.
+    for code in (one, two):
+        await scan(page, code)
+        await page.locator("#f-amount:focus").wait_for()
+        await page.keyboard.press("Escape") if code == one else await cancel.click()
+        await page.locator("#f-code:focus").wait_for()
+        assert await title.inner_text() == "Ready to scan"
+    assert await page.locator("#session li").count() == 1
+
+
+async def test_look_up_has_a_time_limit(opener: Opener) -> None:
+    page = await opener("/scan")
+    _, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=lookup")
+    # After a tenth of a second instead of the seconds that people wait.
+    await page.evaluate("(limit => { AbortSignal.timeout = () => limit(100); })(AbortSignal.timeout.bind(AbortSignal))")
+    await page.route("**/scan/look-up", lambda route: None)
+    await scan(page, barcode)
+    await page.locator("#result[data-mode=refused]", has_text="Not looked up").wait_for()
+    await page.unroute("**/scan/look-up")
+    await page.locator("#result [data-again]").click()
+    await page.locator("#result[data-mode=lookup]", has_text=barcode).wait_for()
+    assert await page.locator("#result [data-again]").is_hidden()
+
+
 async def test_what_was_refused_stays_with_its_reason(opener: Opener) -> None:
     page = await opener("/scan")
     item_id, barcode = await new_item(page)
