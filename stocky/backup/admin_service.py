@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.config import Config
 from stocky.db import Database
-from stocky.errors import BadRequest, Invalid
+from stocky.errors import BadRequest, Invalid, StockyError
 from stocky.http.uploads import Upload, receive_base64, receive_upload
 from stocky.jobs.jobs import Jobs
 from stocky.logs import audit
@@ -124,7 +124,8 @@ class BackupAdministration:
 
         async def work(report: ProgressCallback) -> ImportResult:
             path = self.backups.store.path(backup)
-            return await self._replace(path, report, by, dry_run=dry_run, accept_edited=accept_edited, source=id)
+            async with self._marking(backup):
+                return await self._replace(path, report, by, dry_run=dry_run, accept_edited=accept_edited, source=id)
 
         return await self._start(
             "backup.restore", work, by, dry_run=dry_run, documents=backup.kind is Kind.ARCHIVE, backup=id
@@ -144,6 +145,21 @@ class BackupAdministration:
             return await self._add(path, report, by, force=force, tables=names, accept_edited=accept_edited)
 
         return await self._start("backup.import", work, by, backup=id)
+
+    @asynccontextmanager
+    async def _marking(self, backup: StoredBackup) -> AsyncIterator[None]:
+        """Notes in the metadata of an uploaded file, until it expires, why it cannot be restored."""
+        is_upload = backup.reason is Reason.UPLOADED
+        try:
+            yield
+        except BadRequest as error:
+            if is_upload:
+                with suppress(StockyError):
+                    await self.backups.note_problems(backup.id, [error.detail])
+            raise
+        # What a test restore found stays.
+        if is_upload and backup.problems and backup.verified_at is None:
+            await self.backups.note_problems(backup.id, [])
 
     async def add_upload(self, request: Request[Any, Any, Any], by: Principal) -> StoredBackup:
         """Stores an uploaded dump, archive or SQLite file for a day, to be compared, test-restored and restored.

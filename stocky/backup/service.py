@@ -129,6 +129,14 @@ class Backups:
 
         return await asyncio.to_thread(self.store.change_metadata, id, without_expiry)
 
+    async def note_problems(self, id: str, problems: list[str]) -> None:
+        """Notes why a backup cannot be restored. Raises NotFound."""
+
+        def with_problems(backup: StoredBackup) -> StoredBackup:
+            return msgspec.structs.replace(backup, problems=problems)
+
+        await asyncio.to_thread(self.store.change_metadata, id, with_problems)
+
     async def remove_backup(self, id: str) -> StoredBackup:
         """Deletes it. Raises NotFound."""
         return await asyncio.to_thread(self.store.remove_backup, id)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
+from stocky.backup.load import dump_text, reading
 from stocky.backup.load.loading import load
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.config import Config
@@ -122,6 +123,29 @@ async def test_repackaged_dump_with_complete_text_is_accepted(admin: AsyncClient
     for name, given in AS_GIVEN.items():
         result = loaded(given(text), tmp_path)
         assert (result.rows, result.warnings, result.is_as_made) == (expected, [], True), name
+
+
+@pytest.mark.one_database
+async def test_damage_is_named_before_what_was_read(
+    admin: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(admin)
+    text = gzip.decompress(await take(admin))
+    # Read in parts, as a large dump is.
+    monkeypatch.setattr(reading, "CHUNK", 8192)
+    monkeypatch.setattr(dump_text, "BEGINNING", 8192)
+    statement = text.replace(b"INSERT INTO", b"INSERT INTI", 1)
+    # A packed file in which a byte flipped can often be unpacked, but has another checksum.
+    checksum = gzip.compress(text)[-8:]
+    for damaged in (statement, text.replace(b"Stocky", b"Stokky", 1)):
+        with pytest.raises(BadRequest, match=r"^Invalid gzip file: it is damaged .*\. The first fault: "):
+            loaded(gzip.compress(damaged)[:-8] + checksum, tmp_path)
+    for damaged in (statement, gzip.compress(BOM + crlf(text.replace(b"\xc3\xbc", b"\xff\xbc", 1)))):
+        with pytest.raises(BadRequest, match=r"^The backup is damaged: its text does not match .* The first fault: "):
+            loaded(damaged, tmp_path)
+    # Edited on purpose, it is as before.
+    with pytest.raises(BadRequest, match=r"^Statement "):
+        loaded(statement, tmp_path, accept_edited=True)
 
 
 @pytest.mark.one_database

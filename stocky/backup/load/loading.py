@@ -14,6 +14,7 @@ from stocky.backup.dump.lines import table_digests
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, is_data
 from stocky.backup.load import scratch
 from stocky.backup.load.checks import FAULTS, check_database, check_rows
+from stocky.backup.load.damage import refuse_damage
 from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
 from stocky.backup.load.dump_text import Unpacked, _describe_dump
 from stocky.backup.load.reading import Batch, DumpReader
@@ -66,11 +67,15 @@ def load(request: LoadRequest, report: ProgressCallback) -> LoadResult:
 
 
 def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback) -> LoadResult:
-    reader = DumpReader(source, report, accept_edited=request.accept_edited)
-    header = reader.header
-    if header is None and request.purpose != "partial":
-        hint = _describe_dump(source.beginning, source.layers) or "Its first lines are missing"
-        raise BadRequest(f"This is not a Stocky backup. {hint}")
+    try:
+        reader = DumpReader(source, report, accept_edited=request.accept_edited)
+        header = reader.header
+        if header is None and request.purpose != "partial":
+            hint = _describe_dump(source.beginning, source.layers) or "Its first lines are missing"
+            raise BadRequest(f"This is not a Stocky backup. {hint}")
+    except BadRequest as error:
+        _refuse_damage(request, error)
+        raise
     schema = schema_version("sqlite")
     if header is not None:
         schema = header.schema
@@ -78,7 +83,12 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
     problems: list[str] = []
 
     def fill(connection: sqlite3.Connection, tables: dict[str, Table]) -> None:
-        _insert(connection, tables, reader.batches(tables, scratch.known_names()))
+        try:
+            _insert(connection, tables, reader.batches(tables, scratch.known_names()))
+        except BadRequest as error:
+            if reader.footer is None:
+                _refuse_damage(request, error)
+            raise
         if request.purpose == "verify" and header is not None:
             problems.extend(_differences(connection, reader, header))
 
@@ -90,6 +100,12 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
         rows = dict.fromkeys(reader.footer.tables, 0) | rows
     is_as_made = header is not None and not reader.edits
     return LoadResult(rows=rows, header=header, warnings=warnings, problems=problems, is_as_made=is_as_made)
+
+
+def _refuse_damage(request: LoadRequest, error: BadRequest) -> None:
+    """Raises BadRequest for a damaged file: what was read wrong first does not say what is wrong with it."""
+    if not request.accept_edited:
+        refuse_damage(Path(request.dump), request.max_bytes, error)
 
 
 def _load_database(request: LoadRequest, source: Unpacked, report: ProgressCallback) -> LoadResult:

@@ -14,6 +14,7 @@ from typing import NoReturn
 import msgspec
 
 from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableDigest, read_footer, read_header
+from stocky.backup.load.damage import OTHER_CHECKSUM
 from stocky.backup.load.dump_text import DumpText, Unpacked
 from stocky.backup.load.rows import Row, StatementRejected, Table, end_of_statement, may_be_passed_over, rows_of
 from stocky.errors import BadRequest, Conflict
@@ -215,9 +216,8 @@ class DumpReader:
         else:
             line_ends = "; an editor changed its line ends and other text" if self._text.has_crlf else ""
             raise BadRequest(
-                "The backup is damaged: its text does not match the checksum in its last line"
-                f"{line_ends}. Use an undamaged copy. For a backup that you edited on purpose, repeat it with"
-                " accept_edited=true (--accept-edited)"
+                f"{OTHER_CHECKSUM}{line_ends}. Use an undamaged copy. For a backup that you edited on purpose, repeat"
+                " it with accept_edited=true (--accept-edited)"
             )
 
     def _check_tables(self, footer: Footer) -> None:

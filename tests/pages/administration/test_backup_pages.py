@@ -180,6 +180,9 @@ async def test_files_that_are_no_backups(browse: Browse, admin: AsyncClient) -> 
         assert "Delete the upload" in page.text
     uploads = await stored(admin)
     assert len(uploads) == 4
+    # The list marks them, until they expire.
+    assert all(each["problems"] and each["expires_at"] for each in uploads)
+    assert (await browser.show("/backups")).text.count("does not restore") == 4
     for each in uploads:
         answer = await browser.show(f"/backups/{each['timestamp']}/delete")
         assert Page(answer.text).faults == []
@@ -196,9 +199,11 @@ async def test_an_edited_backup(browse: Browse, admin: AsyncClient) -> None:
     page = await ended(browser, answer.headers["location"])
     assert "checksum" in page.text
     (backup,) = await stored(admin)
+    assert "checksum" in backup["problems"][0]
     page = await compare(browser, backup["timestamp"], accept_edited="true")
     assert "Coffee → Cocoa" in page.text
     assert 'name="accept_edited" value="true"' in page.text
+    assert (await stored(admin))[0]["problems"] == []
 
 
 @pytest.mark.one_database
