@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -295,8 +296,16 @@ class BackupAdministration:
     async def _replace(
         self, file: Path, report: ProgressCallback, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
     ) -> ImportResult:
-        result = await self.restores.replace(file, report, dry_run=dry_run, accept_edited=accept_edited)
+        begun = time.monotonic()
+        try:
+            result = await self.restores.replace(file, report, dry_run=dry_run, accept_edited=accept_edited)
+        except Exception as error:
+            if not dry_run:
+                reason = error.detail if isinstance(error, StockyError) else repr(error)
+                _log.error("The restore of %r failed after %.1f s: %s", source, time.monotonic() - begun, reason)
+            raise
         if not dry_run:
+            _log.info("The restore of %r ended after %.1f s: %s", source, time.monotonic() - begun, result.message)
             details = {"by": by.user.username, "rows": result.records_imported, "safety_backup": result.safety_backup}
             # In the restored data this user id may be missing or another user's.
             result.warnings = [*result.warnings, *await self._audit(None, "restored", source, details)]

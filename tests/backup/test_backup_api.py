@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -69,7 +70,7 @@ async def test_restore_reverts_later_changes(admin: AsyncClient, config: Config)
     assert await find_faults(config) == []
 
 
-async def test_safety_backup_restores_the_previous_data(admin: AsyncClient) -> None:
+async def test_safety_backup_restores_the_previous_data(admin: AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
     dump = await take(admin)
     await new_item(admin, "Newer than the backup")
     answer = await restore(admin, dump)
@@ -79,8 +80,15 @@ async def test_safety_backup_restores_the_previous_data(admin: AsyncClient) -> N
     assert stored[safety]["reason"] == "before_restore"
     assert stored[safety]["filename"] in answer["message"]
     content = (await admin.get(f"/system/backup/{safety}/download")).content
-    made(await admin.post(UPLOAD_FULL, files=form(content), data={"force": "true"}))
+    with caplog.at_level(logging.INFO, "stocky.backup"):
+        made(await admin.post(UPLOAD_FULL, files=form(content), data={"force": "true"}))
+        refused(await admin.post(UPLOAD_FULL, files=form(content[:-20]), data={"force": "true"}), 400)
+        refused(await admin.post(UPLOAD_FULL, files=form(content[:-20]), data={"dry_run": "true"}), 400)
     assert [item["name"] for item in await get(admin, "/items/")] == ["Newer than the backup"]
+    # How each restore ended is in the log.
+    ended, failed = [each.getMessage() for each in caplog.records if "The restore of" in each.getMessage()]
+    assert re.match(r"The restore of 'backup.sql.gz' ended after [0-9.]+ s: Full restore completed", ended)
+    assert re.match(r"The restore of 'backup.sql.gz' failed after [0-9.]+ s: Invalid gzip file", failed)
 
 
 async def test_dry_run_lists_changes_and_changes_nothing(admin: AsyncClient) -> None:
