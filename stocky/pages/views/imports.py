@@ -195,13 +195,16 @@ async def show_import(
 
 @post("/import/{import_job_id:int}/go", opt=members)
 async def go(request: Request[Any, Any, Any], imports: Imports, user: Principal, import_job_id: PathId) -> Html:
-    """Imports the file of a dry run, with the same choices."""
+    """Imports the file of a dry run with the same choices, or tries it again with the barcodes as they are written."""
     values = await read_values(request)
     origin = await _origin(imports, import_job_id, user)
     if origin is None:
         return see_other(request, "/import", gone=1)
-    partial = values.get("partial", [""])[-1] == "true"
-    started = await imports.start_stored(origin.draft, drafts.for_real(origin.options, partial=partial), user)
+    if values.get("as_written", [""])[-1] == "true":
+        options = structs.replace(origin.options, repair_barcodes=False, dry_run=True)
+    else:
+        options = drafts.for_real(origin.options, partial=values.get("partial", [""])[-1] == "true")
+    started = await imports.start_stored(origin.draft, options, user)
     return see_other(request, f"/import/{started.job_id}")
 
 

@@ -13,7 +13,7 @@ from httpx import AsyncClient, Response
 from stocky.imports import drafts
 from tests.conftest import ORIGIN
 from tests.imports.test_presets import content_of
-from tests.inventory import made, new_item
+from tests.inventory import get, made, new_item
 from tests.pages.conftest import Browser
 
 pytestmark = pytest.mark.one_postgres
@@ -210,6 +210,18 @@ async def test_barcodes_that_may_lack_a_zero_are_a_question(browse: Browse, admi
     assert "36000291452 ist 036000291452; 36000291452 ist 36000291452" in german
     tried = (await browser.submit(draft, {**chosen, "repair_barcodes": "true"})).headers["location"]
     assert "1 row with a barcode that a spreadsheet changed" in await ended(browser, tried)
+    # One alone is repaired without a question: the dry run says so, and it can be left as it is.
+    draft = (await upload(browser, b"name,barcode\nCola,36000291452\n")).headers["location"]
+    tried = (await browser.submit(draft, chosen)).headers["location"]
+    page = await ended(browser, tried)
+    assert "1 row has a barcode that is repaired" in page
+    assert "36000291452 was without its leading zero: 036000291452" in page
+    again = (await browser.submit(f"{tried}/go", {"as_written": "true"})).headers["location"]
+    page = await ended(browser, again)
+    assert ("Dry run" in page, "is repaired" in page, await get(admin, "/items/")) == (True, False, [])
+    await ended(browser, (await browser.submit(f"{again}/go")).headers["location"])
+    [item] = await get(admin, "/items/")
+    assert [each["barcode"] for each in item["barcodes"]] == ["36000291452"]
 
 
 async def test_encodings_are_chosen_by_their_text(browse: Browse, admin: AsyncClient) -> None:
