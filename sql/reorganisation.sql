@@ -61,8 +61,7 @@ SELECT id
 -- get_plan --
 -- One plan; it is undone when the ledger has its whole batch undone.
 SELECT id,
-       CASE WHEN status IN ('computing', 'proposed') AND expires_at <= :now THEN 'expired'
-            WHEN status = 'applied'
+       CASE WHEN status = 'applied'
                  AND NOT EXISTS (SELECT 1 FROM stock_event AS event
                                   WHERE event.batch_id = reorg_plan.batch_id AND event.kind <> 'undo'
                                     AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal
@@ -78,8 +77,7 @@ SELECT id,
 -- list_plans --
 -- Plans, newest first.
 SELECT id,
-       CASE WHEN status IN ('computing', 'proposed') AND expires_at <= :now THEN 'expired'
-            WHEN status = 'applied'
+       CASE WHEN status = 'applied'
                  AND NOT EXISTS (SELECT 1 FROM stock_event AS event
                                   WHERE event.batch_id = reorg_plan.batch_id AND event.kind <> 'undo'
                                     AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -106,16 +107,27 @@ async def read_stock(read: Connection) -> tuple[list[Spot], list[Thing], list[Lo
 
 async def get_plan(read: Connection, plan_id: int) -> Plan:
     """A plan with its moves. Raises NotFound."""
-    plan = await read.one("get_plan", Plan, id=plan_id, now=clock.now())
+    plan = await read.one("get_plan", Plan, id=plan_id)
     if plan is None:
         raise NotFound(f"There is no plan {plan_id}")
+    _expire([plan])
     plan.moves = [_move(row) for row in await list_moves(read, plan_id)]
     return plan
 
 
 async def list_plans(read: Connection, *, skip: int, limit: int, listing: Listing | None = None) -> list[PlanSummary]:
     """Plans without their moves, newest first or in the order of `listing`."""
-    return await read.page("list_plans", PlanSummary, listing, skip=skip, limit=limit, now=clock.now())
+    plans = await read.page("list_plans", PlanSummary, listing, skip=skip, limit=limit)
+    _expire(plans)
+    return plans
+
+
+def _expire(plans: Iterable[PlanSummary]) -> None:
+    """Gives open plans whose time is over their status. Not in SQL: with its moment, no total would be cached."""
+    now = clock.now()
+    for plan in plans:
+        if plan.status in (PlanStatus.COMPUTING, PlanStatus.PROPOSED) and plan.expires_at <= now:
+            plan.status = PlanStatus.EXPIRED
 
 
 async def list_moves(read: Connection, plan_id: int) -> list[MoveRow]:

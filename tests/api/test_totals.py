@@ -10,8 +10,10 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.catalogue import repository
+from stocky.config import Config
 from stocky.db import Connection, totals
 from stocky.db.totals import Totals
+from tests.architecture import schema
 from tests.inventory import made, new_item, new_location, new_stock
 
 LISTS = ["/items", "/items?needs_review=false", "/skus", "/skus?low_stock=true", "/audit", "/boxes", "/types"]
@@ -55,6 +57,20 @@ async def test_total_is_counted_once(path: str, admin: AsyncClient, counted: lis
     assert int(shown[0]) >= 4
     # On SQLite other commits happen occasionally: the index, the last use of a key.
     assert 1 <= len(counted) < 5
+
+
+async def test_total_of_plans_is_counted_once(admin: AsyncClient, config: Config, counted: list[str]) -> None:
+    insert = (
+        "INSERT INTO reorg_plan (status, max_moves, created_at, expires_at) VALUES"
+        " ('proposed', 10, '2026-01-01T00:00:00.000000Z', '{year}-01-01T00:00:00.000000Z')"
+    )
+    for year in (2026, 2026, 2999, 2999):
+        await schema.run_beside(config, insert.format(year=year))
+    for _ in range(4):
+        answer = await admin.get("/reorg/plans", params={"limit": 3})
+        assert answer.headers["x-total-count"] == "4"
+        assert [each["status"] for each in answer.json()] == ["proposed", "proposed", "expired"]
+    assert 1 <= len(counted) < 3
 
 
 @pytest.mark.usefixtures("four_of_each")
