@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from inspect import Signature
 from typing import Any
 
 import litestar
 from litestar import Litestar, Response
 from litestar.enums import HttpMethod, MediaType
 from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from litestar.types import Empty
+from litestar.typing import FieldDefinition
 from litestar.utils import join_paths
+from litestar.utils.signature import ParsedSignature
 
 from stocky.http.request import StockyRequest
 
@@ -33,9 +38,34 @@ def register(app: Litestar, routes: Router | HTTPRouteHandler, prefix: str = "/"
     # First, since Litestar looks for it when it adds a path.
     shared = _SharedOptionsHandler(sorted({path for handler in handlers for path in handler.paths}))
     router = _OwnRouter(join_paths([prefix, routes.path]), route_handlers=[shared, *handlers], **routes.options)
+    router.owner = app
+    for route in router.routes:
+        assert isinstance(route, HTTPRoute)
+        for handler in route.route_handlers:
+            handler._parsed_fn_signature = _share_fields(handler.parsed_fn_signature)
     app.register(router)
     # The application has its own, of the same handlers.
     router.routes.clear()
+
+
+def _share_fields(signature: ParsedSignature) -> ParsedSignature:
+    """With one object for all parameters of one name and type: of 3,500, each half a KiB, 400 are different."""
+    return ParsedSignature(
+        parameters={name: _share(field) for name, field in signature.parameters.items()},
+        return_type=_share(signature.return_type),
+        # Litestar reads it only for WebSockets.
+        original_signature=Signature(),
+    )
+
+
+def _share(field: FieldDefinition) -> FieldDefinition:
+    if field.kwarg_definition is not None or field.default is not Empty:
+        return field
+    # By identity, since types that are equal may differ in the order of their parts. The first field keeps its type.
+    return _shared_fields.setdefault((field.name, id(field.raw)), field)
+
+
+_shared_fields: dict[tuple[str, int], FieldDefinition] = {}
 
 
 class _OwnRouter(litestar.Router):

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 from httpx import AsyncClient
-from litestar import Litestar, get
-from litestar.di import Provide
-from litestar.routes import HTTPRoute
+from litestar import Litestar
 
-from stocky.http.routing import Router, register
 from tests.api.routes import API, Route, address, routes
 
 pytestmark = pytest.mark.usefixtures("one_of_each")
@@ -51,28 +48,3 @@ async def test_options_shows_the_methods_of_each_path(app: Litestar, root: Async
         answer = await root.request("OPTIONS", prefix + address(Route("OPTIONS", path)))
         assert (answer.status_code, answer.content) == (204, b""), path
         assert answer.headers["allow"] == ", ".join(sorted(methods)), path
-
-
-def test_paths_share_handlers_of_options(app: Litestar) -> None:
-    """Litestar's own handler for each path, with the model of its parameters, cost three MiB."""
-    found = [route.route_handler_map["OPTIONS"] for route in app.routes if isinstance(route, HTTPRoute)]
-    for part in zip(*found, strict=True):
-        assert len({id(each) for each in part}) < len(found) / 5
-
-
-def test_applications_have_handlers_of_their_own() -> None:
-    @get("/{thing_id:int}", sync_to_thread=False)
-    def show(thing_id: int, word: str) -> str:
-        return f"{thing_id} {word}"
-
-    things = Router(
-        "/things", route_handlers=[show], dependencies={"word": Provide(lambda: "one", sync_to_thread=False)}
-    )
-    first, second = (Litestar([], openapi_config=None) for _ in range(2))
-    register(first, things, "/api")
-    register(second, things)
-    for app, path in ((first, "/api/things/{thing_id}"), (second, "/things/{thing_id}")):
-        (route,) = app.routes
-        assert isinstance(route, HTTPRoute)
-        assert route.path_format == path
-        assert all(handler.app is app for handler in route.route_handlers)
