@@ -31,7 +31,7 @@ from stocky.http.openapi_document import openapi_config, show_document
 from stocky.http.parameters import paging
 from stocky.http.problem_types import problem_routes
 from stocky.http.request import StockyRequest, lane_of
-from stocky.http.routing import Router
+from stocky.http.routing import Router, register
 from stocky.imports.handlers import import_routes
 from stocky.jobs.handlers import job_routes
 from stocky.labels.handlers import label_routes
@@ -123,7 +123,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
 def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
     """All routes, without services; browsers may call them from pages of `allowed_origins`."""
     app = Litestar(
-        route_handlers=[*health_routes, show_document, docs_routes, problem_routes, asset_routes],
+        route_handlers=[*health_routes, show_document],
         dependencies={
             "lane": Provide(_lane),
             "paging": Provide(paging, sync_to_thread=False),
@@ -142,10 +142,10 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
         request_class=StockyRequest,
         request_max_body_size=MAX_BODY_BYTES,
     )
-    # One at a time: Litestar registers a copy of each router, so the next one can use the memory of the last.
-    app.register(page_routes())
-    for routes in api_routes:
-        app.register(Router("/api/v1", route_handlers=[routes]))
+    for routes in (docs_routes, problem_routes, asset_routes, page_routes):
+        register(app, routes)
+    for each in api_routes:
+        register(app, each, "/api/v1")
     return app
 
 

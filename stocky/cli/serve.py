@@ -132,6 +132,10 @@ def _require_writable(config: Config) -> None:
 
 
 def _prepare_database(config: Config, log: logging.Logger) -> None:
+    from stocky.db.schema_check import is_current
+
+    if is_current(config):
+        return
     from stocky.db import migrate
 
     if not config.migrate_on_start:

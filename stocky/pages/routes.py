@@ -26,12 +26,10 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
     await prepare(request, language_of(request))
 
 
-def page_routes() -> Router:
-    """A new router of the pages, of which the application registers a copy."""
-    return Router(
-        "/",
-        route_handlers=[handler for view in _VIEWS for handler in view.routes],
-        before_request=_admit,
-        exception_handlers={Exception: to_response},
-        include_in_schema=False,
-    )
+page_routes = Router(
+    "/",
+    route_handlers=[handler for view in _VIEWS for handler in view.routes],
+    before_request=_admit,
+    exception_handlers={Exception: to_response},
+    include_in_schema=False,
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
-from litestar.routes import HTTPRoute
 
 from tests.api.routes import API, Route, address, routes
 
@@ -49,9 +48,3 @@ async def test_options_shows_the_methods_of_each_path(app: Litestar, root: Async
         answer = await root.request("OPTIONS", prefix + address(Route("OPTIONS", path)))
         assert (answer.status_code, answer.content) == (204, b""), path
         assert answer.headers["allow"] == ", ".join(sorted(methods)), path
-
-
-def test_paths_share_handlers_of_options(app: Litestar) -> None:
-    """Litestar's own handler for each path cost three MiB."""
-    handlers = [route.route_handler_map["OPTIONS"][0] for route in app.routes if isinstance(route, HTTPRoute)]
-    assert len({id(handler) for handler in handlers}) < len(handlers) / 5

@@ -16,7 +16,7 @@ from litestar import Litestar
 from markupsafe import escape
 
 from stocky.pages import assets, filters, rendering
-from stocky.pages.languages import current
+from stocky.pages.languages import LANGUAGES, current
 from tests.inventory import PROBLEM, made, new_item, new_location, new_stock, refused
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
@@ -32,6 +32,15 @@ async def test_part_of_a_page(browse: Browse) -> None:
     assert "x-fragment" not in (await browser.get("/me")).headers
     unknown = await browser.get("/me", headers={"X-Fragment": "nothing"})
     refused(unknown, 400, "no part named 'nothing'")
+
+
+def test_languages_share_the_code_of_templates() -> None:
+    english, german = (
+        rendering.load_environment("/shared", language).get_template("me.html").root_render_func
+        for language in LANGUAGES
+    )
+    assert english is not german
+    assert english.__code__ is german.__code__
 
 
 async def test_compression(browse: Browse) -> None:
