@@ -92,7 +92,9 @@ class Ledger:
 
     def total_milli(self, item_id: int) -> int:
         """Thousandths of the main unit in all active SKUs; SKUs in a unit of another kind are left out."""
-        skus = [sku for sku in self.skus(item_id) if sku.is_active]
+        skus = [sku for sku in self._by_item[item_id] if sku.is_active]
+        if len(skus) == 1:
+            return skus[0].quantity_milli
         if len({sku.unit for sku in skus}) < 2:
             return sum(sku.quantity_milli for sku in skus)
         main = self.unit_of(item_id) or units.PIECE
