@@ -74,6 +74,13 @@ class Connection(ABC):
         counted: int = await self.value(f"{query} counted", **arguments)
         return counted
 
+    async def revision(self) -> object | None:
+        """Changes with every write to the database, by this connection or any other; None where that cannot be told.
+
+        It stays as it is when a write of this connection is rolled back.
+        """
+        return None
+
     @abstractmethod
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
         """Runs a statement once for each row of arguments, given in the order in which its parameters first occur."""
