@@ -46,6 +46,7 @@ from stocky.pages.problems import to_response
 from stocky.pages.routes import page_routes
 from stocky.projects.handlers import project_routes
 from stocky.reorganisation.handlers import reorganisation_routes
+from stocky.scanner.fast_path import ScanFastPath
 from stocky.scanner.handlers import scanner_routes
 from stocky.search.handlers import search_routes
 from stocky.services import Services
@@ -152,10 +153,13 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
 def attach(app: Litestar, services: Services) -> Litestar:
     """Connects `services` to the routes of `app`, replacing any it had before; returns `app`."""
     app.state = State({**vars(services), "services": services}, deep_copy=False)
-    routes = app.asgi_handler.within if isinstance(app.asgi_handler, RequestContextMiddleware) else app.asgi_handler
+    routes = app.asgi_handler
+    while isinstance(routes, RequestContextMiddleware | ScanFastPath):
+        routes = routes.within
+    scans = ScanFastPath(routes, services.identities, services.recorder)
     proxies = Proxies(services.config.trusted_proxies)
     app.asgi_handler = RequestContextMiddleware(
-        routes, services.metrics, services.database.gate, proxies, services.config.base_path
+        scans, services.metrics, services.database.gate, proxies, services.config.base_path
     )
     return app
 

@@ -22,7 +22,7 @@ async def read_code(text: str, rules: Rules) -> ScannedCode:
 
     The rules are those for variable-measure barcodes.
     """
-    return (await read_codes([text], rules))[0]
+    return (await read_codes([text], rules))[0] if may_be_compound(text) else _read_simple(text, rules)
 
 
 async def read_codes(texts: Sequence[str], rules: Rules) -> list[ScannedCode]:

@@ -17,6 +17,8 @@ from stocky.db import Connection
 
 # By barcode key: the item's id and the thousandths that one scan counts. Plain rows, since every scan reads one.
 _Barcodes = dict[str, tuple[int, int]]
+# The same, and None for a key that no barcode has.
+KnownBarcodes = dict[str, tuple[int, int] | None]
 # Both databases compare only ASCII letters in either case: upper() of Python also changes µ and ß.
 _UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
 
@@ -79,14 +81,21 @@ class FoundItems(Struct):
         return None
 
 
-async def find_items(tx: Connection, scanned: Sequence[ScannedCode], codes: Iterable[str] = ()) -> FoundItems:
-    """The items of scanned codes without a problem, and those with the four-letter `codes`."""
+async def find_items(
+    tx: Connection, scanned: Sequence[ScannedCode], codes: Iterable[str] = (), known: KnownBarcodes | None = None
+) -> FoundItems:
+    """The items of scanned codes without a problem, and those with the four-letter `codes`.
+
+    Barcodes that are not `known` are read, and added to them.
+    """
     wanted: set[str] = set()
     for each in scanned:
         wanted.update(each.lookup_keys())
-    barcodes: _Barcodes = {}
-    if wanted:
-        barcodes = await find_barcodes(tx, list(wanted))
+    known = {} if known is None else known
+    if missing := [key for key in wanted if key not in known]:
+        known.update(dict.fromkeys(missing))
+        known.update(await find_barcodes(tx, missing))
+    barcodes = {key: barcode for key in wanted if (barcode := known[key]) is not None}
     unknown = {each.code.upper() for each in scanned if each.key not in barcodes and is_item_code(each.code)}
     all_codes = list({*codes, *unknown})
     ids: dict[str, int] = {}

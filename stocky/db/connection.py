@@ -74,6 +74,13 @@ class Connection(ABC):
         counted: int = await self.value(f"{query} counted", **arguments)
         return counted
 
+    async def revision(self) -> object | None:
+        """Changes with every write to the database, by this connection or any other; None where that cannot be told.
+
+        It stays as it is when a write of this connection is rolled back.
+        """
+        return None
+
     @abstractmethod
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
         """Runs a statement once for each row of arguments, given in the order in which its parameters first occur."""
@@ -160,7 +167,16 @@ class Database(ABC):
 
 
 def to_structs(into: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Any]:
-    """Rows as Structs; a column `x_json` holds JSON text and becomes the decoded field `x`."""
+    """Rows as Structs; a column `x_json` holds JSON text and becomes the decoded field `x`.
+
+    A Struct with `array_like` has the columns as its fields, in their order: no row becomes a dictionary, which is most
+    of the time.
+    """
+    if isinstance(into, msgspec.StructMeta) and into.__struct_config__.array_like:
+        values = [tuple(row) for row in rows]
+        assert not values or tuple(columns) == into.__struct_fields__, f"{into.__name__} has other fields: {columns}"
+        by_position: list[Any] = msgspec.convert(values, list[into], strict=False)
+        return by_position
     records: list[dict[str, Any]] = [dict(zip(columns, row, strict=True)) for row in rows]
     for column in columns:
         if column.endswith("_json"):

@@ -260,6 +260,11 @@ class DirectConnection(Connection):
     async def rows(self, query: str, /, **arguments: Any) -> list[Any]:
         return self._fetch(query, arguments)[1]
 
+    async def revision(self) -> object | None:
+        # The first one changes with the commits of other connections, the second with this one's writes.
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return version, self._connection.total_changes
+
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
         found = self._queries[query]
         try:

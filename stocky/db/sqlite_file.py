@@ -13,8 +13,9 @@ from pathlib import Path
 from stocky.errors import Conflict, Invalid, OutOfSpace, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
-# Few, large checkpoints: in a ledger of many gigabytes, each one writes pages all over the file.
-CHECKPOINT_PAGES = 8_000
+# Few, large checkpoints: each one writes pages all over the file while scans wait, and most pages are in the log many
+# times. It has up to 125 MiB then.
+CHECKPOINT_PAGES = 32_000
 CACHE_KIB = 32_768
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (?:index '(?P<index>\w+)'|(?P<columns>[\w., ]+))")
 _CHECK = re.compile(r"CHECK constraint failed: (?P<name>\w+)")

@@ -21,7 +21,7 @@ from stocky.http.parameters import Paging
 from stocky.http.request import StockyRequest
 from stocky.http.routing import Router
 from stocky.scanner import commands, repository
-from stocky.scanner.fast_path import ScanFastPath
+from stocky.scanner.fast_path import RaisedInRoute
 from stocky.scanner.scanning import look_up, scan_barcode
 from stocky.scanner.schemas import (
     Activity,
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 ScannerPath = Annotated[str, Parameter(min_length=1, max_length=128, description="A scanner's id")]
 
 
-@post("/scan", opt=scanners, status_code=200, middleware=[ScanFastPath], responses=may_be_missing)
+@post("/scan", opt=scanners, status_code=200, middleware=[RaisedInRoute], responses=may_be_missing)
 async def scan(data: Scan, database: Database, recorder: Recorder, user: Principal) -> ScanAnswer:
     """Process one scan in its scanner's state. A rejection by the stock rules is 200 with `success` false."""
     if is_command(data.upc):

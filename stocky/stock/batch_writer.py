@@ -19,6 +19,7 @@ from stocky.db import Connection
 from stocky.quantity import from_milli
 from stocky.stock.batch import Batch, RecordedEvent, StoredRejection
 from stocky.stock.ledger import Ledger
+from stocky.stock.memory import StockMemory
 from stocky.stock.models import Entry, MergedStock, SkuState, StockItem
 from stocky.stock.operations import Operation, Posting
 from stocky.stock.references import LedgerRow, ResolvedReferences, resolve
@@ -30,8 +31,11 @@ ItemCache = dict[int, Item]
 ITEM_CACHE_SIZE = 50_000
 
 
-async def write_batch(tx: Connection, postings: list[Posting], cache: ItemCache) -> None:
-    """Fills the outcomes of every posting, in order. One posting's rejection does not affect the others."""
+async def write_batch(tx: Connection, postings: list[Posting], cache: ItemCache, memory: StockMemory) -> None:
+    """Fills the outcomes of every posting, in order. One posting's rejection does not affect the others.
+
+    `memory` may be new; its `committed` is called by the caller, who knows.
+    """
     moment = clock.now()
     groups: dict[type[Posting], list[Posting]] = defaultdict(list)
     for posting in postings:
@@ -39,8 +43,9 @@ async def write_batch(tx: Connection, postings: list[Posting], cache: ItemCache)
     for kind, members in groups.items():
         await kind.prepare(tx, members)
     operations = [operation for posting in postings for operation in posting.operations]
-    found = await resolve(tx, operations)
-    ledger = await _read_ledger(tx, operations, found, moment)
+    await memory.begin(tx)
+    found = await resolve(tx, operations, memory.barcodes)
+    ledger = await _read_ledger(tx, operations, found, moment, memory)
     recorded, rejected = await _read_event_ids(tx, operations)
     items = await _read_items(tx, operations, found, ledger, cache)
     batch = Batch(ledger, found, recorded, rejected, items, moment)
@@ -50,6 +55,7 @@ async def write_batch(tx: Connection, postings: list[Posting], cache: ItemCache)
     await _remove_unused_stubs(tx, postings, found)
     for kind, members in groups.items():
         await kind.finish(tx, members)
+    await memory.keep(tx, ledger, has_stubs=any(one.is_stub for one in found.values()))
 
 
 def new_batch_id() -> str:
@@ -86,7 +92,11 @@ def items_with_changed_alerts(ledger: Ledger) -> set[int]:
 
 
 async def _read_ledger(
-    tx: Connection, operations: list[Operation], found: dict[int, ResolvedReferences], moment: datetime
+    tx: Connection,
+    operations: list[Operation],
+    found: dict[int, ResolvedReferences],
+    moment: datetime,
+    memory: StockMemory,
 ) -> Ledger:
     ids = {one.item_id for one in found.values() if one.item_id is not None}
     undone = {row.item_id for one in found.values() for row in one.undone}
@@ -94,7 +104,7 @@ async def _read_ledger(
     ids.update(operation.into for operation in operations if operation.into is not None)
     if not ids:
         return Ledger([], [], moment)
-    items = await _lock_items(tx, ids)
+    items = await _lock_items(tx, ids, memory)
     if undone:
         await _read_unit_changes(tx, found)
     merged = {item.id: item.merged_into_id for item in items if item.merged_into_id is not None}
@@ -108,9 +118,9 @@ async def _read_ledger(
             # While an item is locked, no merge of it into another one is made or undone.
             wanted = {"ids": sorted(behind)}
             merged_stock = await tx.all("list_merged_stock", MergedStock, **wanted)
-        items += await _lock_items(tx, {*merged.values(), *(each.into_id for each in merged_stock)} - ids)
-    wanted = {"ids": [item.id for item in items]}
-    skus: list[SkuState] = await tx.all("list_skus_of_items", SkuState, **wanted)
+        targets = {*merged.values(), *(each.into_id for each in merged_stock)}
+        items += await _lock_items(tx, targets - ids, memory)
+    skus = await _read_skus(tx, items, memory)
     await _read_packs(tx, operations, items, skus)
     return Ledger(items, skus, moment, merged_stock)
 
@@ -145,10 +155,18 @@ async def _read_packs(
             item.pack_milli = pack_size(packs[item.id])
 
 
-async def _lock_items(tx: Connection, ids: set[int]) -> list[StockItem]:
-    if not ids:
-        return []
-    return [StockItem(*row) for row in (await tx.rows("lock_items", ids=sorted(ids)))]
+async def _lock_items(tx: Connection, ids: set[int], memory: StockMemory) -> list[StockItem]:
+    items = [memory.items[id] for id in ids if id in memory.items]
+    if missing := sorted(id for id in ids if id not in memory.items):
+        items += [StockItem(*row) for row in await tx.rows("lock_items", ids=missing)]
+    return items
+
+
+async def _read_skus(tx: Connection, items: list[StockItem], memory: StockMemory) -> list[SkuState]:
+    skus = [sku for item in items if item.id in memory.skus for sku in memory.skus[item.id]]
+    if missing := [item.id for item in items if item.id not in memory.skus]:
+        skus += await tx.all("list_skus_of_items", SkuState, ids=missing)
+    return skus
 
 
 async def _read_event_ids(

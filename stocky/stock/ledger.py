@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import msgspec
 
@@ -38,8 +39,9 @@ class Ledger:
         self.reactivated: set[int] = set()
         self._by_item: dict[int, list[SkuState]] = {item.id: [] for item in items}
         self._by_sku: dict[int, SkuState] = {}
-        # Undo log of the batch so far, newest last.
-        self._undo: list[Callable[[], None]] = []
+        # Undo log of the batch so far, newest last: methods and their arguments. They are not bound to this ledger, as
+        # only the garbage collector would free such a cycle, and a batch of scans makes thousands of objects.
+        self._undo: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._merges = {each.item_id: each for each in merged_stock}
         self._target_sku = {each.sku_id: each.into_sku_id for each in merged_stock}
         self._merged_in_old_unit = {each.sku_id for each in merged_stock if each.is_unit_changed}
@@ -60,7 +62,8 @@ class Ledger:
     def revert(self, mark: int) -> None:
         """Restores the state at the mark."""
         while len(self._undo) > mark:
-            self._undo.pop()()
+            action, arguments = self._undo.pop()
+            action(self, *arguments)
 
     def weight_unit_of(self, item_id: int, location_id: int | None) -> str | None:
         """The unit of weight of an item at a location: that of its oldest SKU there that has one."""
@@ -89,7 +92,9 @@ class Ledger:
 
     def total_milli(self, item_id: int) -> int:
         """Thousandths of the main unit in all active SKUs; SKUs in a unit of another kind are left out."""
-        skus = [sku for sku in self.skus(item_id) if sku.is_active]
+        skus = [sku for sku in self._by_item[item_id] if sku.is_active]
+        if len(skus) == 1:
+            return skus[0].quantity_milli
         if len({sku.unit for sku in skus}) < 2:
             return sum(sku.quantity_milli for sku in skus)
         main = self.unit_of(item_id) or units.PIECE
@@ -168,7 +173,7 @@ class Ledger:
         )
         self.created.append(sku)
         self._by_item[item.id].append(sku)
-        self.log_undo(self._remove_created, sku)
+        self._undo.append((Ledger._remove_created, (sku,)))
         return sku
 
     def check_unit(self, operation: Operation, sku: SkuState) -> None:
@@ -203,27 +208,23 @@ class Ledger:
     def touch(self, sku: SkuState) -> None:
         """Marks a SKU as changed and logs its state for `revert`; call it before the change."""
         before = (sku.quantity_milli, sku.is_active, sku.version, sku.updated_at)
-        entries = len(self.entries)
-        was_changed = id(sku) in self.changed
-
-        def restore() -> None:
-            sku.quantity_milli, sku.is_active, sku.version, sku.updated_at = before
-            del self.entries[entries:]
-            if not was_changed:
-                self.changed.pop(id(sku), None)
-
-        self._undo.append(restore)
+        self._undo.append((Ledger._restore, (sku, before, len(self.entries), id(sku) in self.changed)))
         sku.version += 1
         sku.updated_at = self.moment
         self.changed[id(sku)] = sku
 
-    def log_undo(self, action: Callable[..., None], *arguments: object) -> None:
-        """Adds an action to the undo log."""
-        self._undo.append(lambda: action(*arguments))
+    def _restore(self, sku: SkuState, before: tuple[int, bool, int, datetime], entries: int, was_changed: bool) -> None:
+        sku.quantity_milli, sku.is_active, sku.version, sku.updated_at = before
+        del self.entries[entries:]
+        if not was_changed:
+            self.changed.pop(id(sku), None)
 
     def _remove_created(self, sku: SkuState) -> None:
         self.created.remove(sku)
         self._by_item[sku.item_id].remove(sku)
+
+    def _forget_reversal(self, event_id: int) -> None:
+        self.reversed.discard(event_id)
 
     @staticmethod
     def check_in_use(item: StockItem) -> None:
@@ -237,14 +238,13 @@ class Ledger:
 
     def reactivate(self, item: StockItem) -> None:
         """Makes a hidden item active again, because its barcode was scanned."""
-
-        def hide() -> None:
-            item.is_active = False
-            self.reactivated.discard(item.id)
-
-        self.log_undo(hide)
+        self._undo.append((Ledger._hide, (item,)))
         item.is_active = True
         self.reactivated.add(item.id)
+
+    def _hide(self, item: StockItem) -> None:
+        item.is_active = False
+        self.reactivated.discard(item.id)
 
     def add(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
         """Adds stock to the named lot, or to the stock without a lot."""
@@ -352,7 +352,7 @@ class Ledger:
                     "unit",
                 )
             item = self.items[row.item_id]
-            self.log_undo(self.reversed.discard, row.id)
+            self._undo.append((Ledger._forget_reversal, (row.id,)))
             self.reversed.add(row.id)
             merge = self._merges.get(item.id)
             if merge is None:

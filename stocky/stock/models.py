@@ -62,8 +62,8 @@ class StockItem(msgspec.Struct, gc=False):
     pack_milli: int | None = None
 
 
-class SkuState(msgspec.Struct, gc=False):
-    """A SKU with its quantity in thousandths; `id` is 0 until it is written."""
+class SkuState(msgspec.Struct, array_like=True, gc=False):
+    """A SKU with its quantity in thousandths; `id` is 0 until it is written. Every scan reads some, by position."""
 
     id: int
     item_id: int

@@ -129,7 +129,8 @@ class Posting:
     """The operations of one request, in order, and their outcomes in the same order.
 
     A subclass may read what its operations depend on (`prepare`) and write the consequences of the
-    outcomes (`finish`) in the same transaction, for all its postings of a batch at once.
+    outcomes (`finish`) in the same transaction, for all its postings of a batch at once. It changes no barcode, item or
+    SKU, of which `StockMemory` would not know.
     """
 
     def __init__(self, operations: list[Operation], *, batch_id: str | None = None, atomic: bool = False) -> None:

@@ -14,6 +14,7 @@ from stocky.db import Connection, Database
 from stocky.errors import Conflict, Contention, OutOfSpace, Unavailable
 from stocky.settings.measure_rules import MeasureRules
 from stocky.stock.batch_writer import ItemCache, write_batch
+from stocky.stock.memory import StockMemory
 from stocky.stock.operations import DependsOnOutcomes, Operation, Outcome, Posting
 from stocky.stock.scanner_hints import ScannerHints
 
@@ -40,6 +41,7 @@ class Recorder:
         self._worker: asyncio.Task[None] | None = None
         self._closing = False
         self._cache: ItemCache = {}
+        self._memory = StockMemory()
         self.scanner_hints = ScannerHints()
         self.measure_rules = MeasureRules(database)
         database.gate.on_data_replaced(self.forget)
@@ -91,12 +93,13 @@ class Recorder:
 
     async def post_within(self, transaction: Connection, posting: Posting) -> Posting:
         """Records a posting within an open transaction and returns it with its outcomes."""
-        await transaction.run(write_batch, [posting], self._cache)
+        await transaction.run(write_batch, [posting], self._cache, StockMemory())
         return posting
 
     def forget(self) -> None:
         """Clears the cache and fails the queued postings: their clients had seen the data before the restore."""
         self._cache.clear()
+        self._memory.forget()
         waiting, self._operations_waiting = list(self._waiting), 0
         self._waiting.clear()
         _settle(waiting, Unavailable("The data has just been restored from a backup; send it again"))
@@ -159,7 +162,8 @@ class Recorder:
     async def _record_with_retries(self, postings: list[Posting]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await self._database.run(write_batch, postings, self._cache)
+                await self._database.run(write_batch, postings, self._cache, self._memory)
+                self._memory.committed()
                 break
             except (Conflict, Contention):
                 # Another process wrote the same barcode, event_id or SKU first; a retry sees its rows.

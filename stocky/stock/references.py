@@ -10,7 +10,7 @@ from fractions import Fraction
 import msgspec
 
 from stocky.barcodes.codes import ScannedCode, clean
-from stocky.catalogue.finding import FoundItems, find_barcodes, find_items
+from stocky.catalogue.finding import FoundItems, KnownBarcodes, find_barcodes, find_items
 from stocky.catalogue.location_names import AmbiguousName, LocationNames
 from stocky.catalogue.repository import add_stub
 from stocky.db import Connection
@@ -92,13 +92,15 @@ class ResolvedReferences(msgspec.Struct):
     is_stub: bool = False
 
 
-async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, ResolvedReferences]:
+async def resolve(
+    tx: Connection, operations: list[Operation], barcodes: KnownBarcodes
+) -> dict[int, ResolvedReferences]:
     """By the operation's identity: its item, its locations and the rows to undo, or the rejection."""
     skus = await _resolve_skus(tx, operations)
     undone = await _resolve_undone(tx, operations)
     touched = {row.location_id for row in skus.values()} | {row.location_id for row in undone}
     locations = await _resolve_locations(tx, operations, touched)
-    known = await _resolve_item_keys(tx, operations)
+    known = await _resolve_item_keys(tx, operations, barcodes)
     in_use = locations.ids
     found: dict[int, ResolvedReferences] = {}
     unknown: list[tuple[Operation, ScannedCode]] = []
@@ -210,10 +212,10 @@ def _find_item(operation: Operation, key: ItemKey, one: ResolvedReferences, know
     return True
 
 
-async def _resolve_item_keys(tx: Connection, operations: list[Operation]) -> FoundItems:
+async def _resolve_item_keys(tx: Connection, operations: list[Operation], barcodes: KnownBarcodes) -> FoundItems:
     keys = [operation.item for operation in operations if operation.item is not None]
     scanned = [key.scanned for key in keys if key.scanned is not None and key.scanned.problem is None]
-    return await find_items(tx, scanned, [clean(key.code).upper() for key in keys if key.code])
+    return await find_items(tx, scanned, [clean(key.code).upper() for key in keys if key.code], barcodes)
 
 
 async def _resolve_locations(tx: Connection, operations: list[Operation], ids: set[int]) -> _Locations:

@@ -77,7 +77,9 @@ async def send(
     async def take(message: Any) -> None:
         answers.append(message)
 
-    headers = [(b"host", b"stocky.test"), *sent.headers]
+    headers = list(sent.headers)
+    if not any(name == b"host" for name, _ in headers):
+        headers.insert(0, (b"host", b"stocky.test"))
     if not any(name == b"content-length" for name, _ in headers):
         headers.append((b"content-length", b"%d" % len(sent.body)))
     if key is not None:
@@ -163,6 +165,7 @@ _others = st.lists(
             (b"expect", b"100-continue"), (b"authorization", b"Bearer nothing"), (b"cookie", b"a=b"),
             (b"content-length", b"5"), (b"content-length", b"many"), (b"x-api-key", b"stocky_wrong"),
             (b"if-match", b"1"), (b"transfer-encoding", b"chunked"), (b"range", b"bytes=0-1"),
+            (b"host", b"a/b"), (b"host", b"[::1]:8000"),
         ]
     ),
     max_size=2,
@@ -246,6 +249,7 @@ def test_same_bytes_give_the_same_answer_by_both_ways(
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.one_of(_common, _odd))
     @example(_GOOD)
+    @example(_GOOD._replace(headers=(JSON, (b"host", b"a/b"))))
     @example(_GOOD._replace(body=_GOOD.body.replace(b"2", b"3", 1)))
     def compare(sent: Sent) -> None:
         assert runner.run(fast.answer(sent)) == runner.run(slow.answer(sent))
@@ -275,6 +279,8 @@ async def item(admin: AsyncClient) -> Any:
         (_GOOD, True),
         (_GOOD._replace(user="admin"), True),
         (_GOOD._replace(query=b"a=b"), False),
+        (_GOOD._replace(headers=(JSON, (b"host", b"127.0.0.1:8000"))), True),
+        (_GOOD._replace(headers=(JSON, (b"host", b"[::1]:8000"))), False),
         (_GOOD._replace(headers=(JSON, (b"origin", b"http://stocky.test"))), False),
         (_GOOD._replace(headers=((b"content-type", b"application/json; charset=utf-8"),)), False),
         (_GOOD._replace(body=_GOOD.body + b" " * 9_000), False),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -205,3 +207,20 @@ def test_revert_restores_the_savepoint() -> None:
     book.revert(mark)
     assert (book.skus(1), book.entries, book.created, book.reversed) == before
     assert set(book.changed) == {id(first[1])}
+
+
+def test_ledger_is_freed_without_the_garbage_collector() -> None:
+    """A collection of what many batches leave would stop all scans for ten milliseconds or more."""
+    book = ledger(sku(1, 500), sku(2, 700, is_active=False))
+    of = item()
+    book.reactivate(of)
+    book.add(operation("add", 1000), of, HERE)
+    book.add(operation("add", 1000), of, THERE)
+    book.undo(operation("undo", 0), [EventToUndo(9, "add", 1, 1, 100, None)])
+    gc.disable()
+    try:
+        freed = weakref.ref(book)
+        del book
+        assert freed() is None
+    finally:
+        gc.enable()

@@ -30,6 +30,8 @@ FOR_A_SCAN = [
     "add_events",
     "touch_scanners",
 ]
+# On SQLite, when nothing else was written since.
+FOR_A_KNOWN_SCAN = [name for name in FOR_A_SCAN if name not in ("find_barcodes", "lock_items", "list_skus_of_items")]
 FOR_A_BATCH = [
     "find_locations",
     "lock_items",
@@ -85,13 +87,17 @@ async def shelf(admin: AsyncClient) -> Json:
     return await new_location(admin)
 
 
-async def test_a_scan(queries: list[str], shelf: Json, admin: AsyncClient, scanner: AsyncClient) -> None:
+async def test_a_scan(queries: list[str], dialect: str, shelf: Json, admin: AsyncClient, scanner: AsyncClient) -> None:
     await new_item(admin, barcodes=[{"barcode": SCAN["upc"]}])
     scan = SCAN | {"location_hint": shelf["id"]}
     made(await scanner.post("/scanner/scan", json=scan))
+    await new_item(admin, "Another")
     queries.clear()
     made(await scanner.post("/scanner/scan", json=scan))
     assert queries == FOR_A_SCAN
+    queries.clear()
+    made(await scanner.post("/scanner/scan", json=scan))
+    assert queries == (FOR_A_KNOWN_SCAN if dialect == "sqlite" else FOR_A_SCAN)
 
 
 async def test_a_batch_of_500_events(queries: list[str], shelf: Json, admin: AsyncClient, member: AsyncClient) -> None:
@@ -112,6 +118,7 @@ async def test_a_batch_of_500_events(queries: list[str], shelf: Json, admin: Asy
         }
 
     assert (await member.post("/events", json=events("a"))).status_code == 200
+    await new_item(admin, "Another")
     queries.clear()
     assert (await member.post("/events", json=events("b"))).status_code == 200
     assert queries == FOR_A_BATCH

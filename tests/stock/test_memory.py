@@ -1,0 +1,123 @@
+"""What a recorder remembers of the last batch is never older than the database, whoever writes and whatever fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from stocky.catalogue.repository import change_item
+from stocky.catalogue.schemas import Barcode, ItemChange
+from stocky.errors import Unavailable
+from stocky.schema import OversellPolicy
+from stocky.stock.memory import StockMemory
+from stocky.stock.operations import ItemKey, LocationKey, Operation
+from tests.stock.stockroom import SOMEONE, Stockroom, at_once, event, leave, second_stockroom
+
+CODE, OTHER_CODE = "4006381333931", "4006381333948"
+
+
+class Known:
+    """A stockroom whose recorder remembers an item, with 3 in stock at its one location."""
+
+    def __init__(self, room: Stockroom, item: int, shelf: int) -> None:
+        self.room, self.item, self.shelf = room, item, shelf
+
+    async def take(self, quantity: float) -> tuple[str, float | None]:
+        result = await self.room.one(event("remove", CODE, self.shelf, quantity))
+        return result.status, result.quantity_after
+
+
+@pytest.fixture
+async def known(stockroom: Stockroom) -> Known:
+    item, shelf = await stockroom.item(packs={CODE: 1}), await stockroom.location()
+    for _ in range(3):
+        await stockroom.one(event("add", CODE, shelf, 1))
+    return Known(stockroom, item, shelf)
+
+
+@pytest.fixture(params=["same process", "other process"])
+async def writer(request: pytest.FixtureRequest, stockroom: Stockroom) -> AsyncIterator[Stockroom]:
+    """A stockroom that writes besides the remembering one."""
+    if request.param == "same process":
+        yield stockroom
+        return
+    other = await second_stockroom(stockroom.config)
+    yield other
+    await leave(other)
+
+
+async def test_changes_by_others_are_seen(known: Known, writer: Stockroom) -> None:
+    async def change(item: int, **fields: Any) -> None:
+        async with writer.database.transaction() as tx:
+            await change_item(tx, item, ItemChange(**fields), SOMEONE)
+
+    assert await known.take(1) == ("applied", 2)
+    async with writer.database.transaction() as tx:
+        await writer.recorder.record_within(tx, _addition(known, 5000))
+    assert await known.take(1) == ("applied", 6)
+    assert (await known.take(7))[0] == "rejected"
+    await change(known.item, oversell_policy=OversellPolicy.ALLOW)
+    assert await known.take(7) == ("applied", -1)
+    # The barcode becomes another item's.
+    await change(known.item, barcodes=[Barcode(OTHER_CODE)])
+    other_item = await writer.item(packs={CODE: 1})
+    await known.room.one(event("add", CODE, known.shelf, 10))
+    assert await known.take(1) == ("applied", 9)
+    assert await known.room.total(other_item) == 9
+    await known.room.check()
+
+
+async def test_batch_that_is_rolled_back_is_forgotten(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = StockMemory.keep
+
+    async def fail(*arguments: Any, **more: Any) -> None:
+        await keep(*arguments, **more)
+        monkeypatch.undo()
+        raise Unavailable("The disk is gone")
+
+    monkeypatch.setattr(StockMemory, "keep", fail)
+    with pytest.raises(Unavailable):
+        await known.take(1)
+    assert await known.take(1) == ("applied", 2)
+    with pytest.raises(RuntimeError):
+        await _add_and_roll_back(known)
+    assert await known.take(1) == ("applied", 1)
+    await known.room.check()
+
+
+async def test_batch_with_rejected_and_new_things_leaves_what_is_in_the_database(known: Known) -> None:
+    shelf = await known.room.location()
+    results = await at_once(
+        [
+            lambda: known.take(9),
+            lambda: known.take(1),
+            lambda: known.room.post(event("add", CODE, shelf, 1), event("remove", CODE, shelf, 5), atomic=False),
+            lambda: known.take(1),
+        ]
+    )
+    assert [results[index][0] for index in (0, 1, 3)] == ["rejected", "applied", "applied"]
+    assert await known.take(1) == ("applied", 0)
+    assert (await known.room.one(event("remove", CODE, shelf, 1))).quantity_after == 0
+    await known.room.check()
+
+
+async def test_cancelled_recorder_leaves_nothing(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its batch was committed is not known then."""
+    monkeypatch.setattr(StockMemory, "committed", lambda memory: None)
+    await known.take(1)
+    monkeypatch.undo()
+    assert await known.take(1) == ("applied", 1)
+    assert await known.take(1) == ("applied", 0)
+
+
+async def _add_and_roll_back(known: Known) -> None:
+    async with known.room.database.transaction() as tx:
+        await known.room.recorder.record_within(tx, _addition(known, 5000))
+        raise RuntimeError
+
+
+def _addition(known: Known, milli: int) -> Operation:
+    item, location = ItemKey(id=known.item), LocationKey(id=known.shelf)
+    return Operation(kind="add", item=item, location=location, quantity_milli=milli)
