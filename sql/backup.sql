@@ -18,6 +18,7 @@ UNION ALL SELECT 'item_tag', count(*) FROM item_tag
 UNION ALL SELECT 'item_type', count(*) FROM item_type
 UNION ALL SELECT 'listed_project', count(*) FROM listed_project
 UNION ALL SELECT 'location', count(*) FROM location
+UNION ALL SELECT 'price', count(*) FROM price
 UNION ALL SELECT 'project', count(*) FROM project
 UNION ALL SELECT 'project_entry', count(*) FROM project_entry
 UNION ALL SELECT 'project_withdrawal', count(*) FROM project_withdrawal

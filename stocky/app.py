@@ -44,6 +44,7 @@ from stocky.monitoring.handlers import health_routes, service_routes
 from stocky.pages.assets import asset_routes
 from stocky.pages.problems import to_response
 from stocky.pages.routes import page_routes
+from stocky.prices.handlers import item_price_routes, price_routes, value_routes
 from stocky.projects.handlers import project_routes
 from stocky.reorganisation.handlers import reorganisation_routes
 from stocky.scanner.fast_path import ScanFastPath
@@ -72,6 +73,9 @@ api_routes: list[Router | HTTPRouteHandler] = [
     event_routes,
     live_routes,
     item_history_routes,
+    item_price_routes,
+    price_routes,
+    value_routes,
     lookup_routes,
     merging_routes,
     alert_routes,

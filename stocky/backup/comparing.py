@@ -49,6 +49,7 @@ NAMES = {
     "item_type": "this.name",
     "listed_project": "(SELECT project.name FROM project WHERE project.id = this.project_id)",
     "location": "this.path",
+    "price": f"{_ITEM} || ', ' || this.seller",
     "project": "this.name",
     "project_entry": f"coalesce({_ITEM}, this.text)",
     "scanner": "this.scanner_id",

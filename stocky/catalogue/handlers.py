@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from litestar import Response, delete, get, post, route
 from litestar.datastructures import State
 from litestar.params import Parameter
+from msgspec import UNSET
 
 from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
@@ -50,6 +51,8 @@ from stocky.http.request import StockyRequest, long_read
 from stocky.http.response_cache import ResponseCache
 from stocky.http.routing import Router
 from stocky.names import name_key
+from stocky.prices.repository import find_last_price
+from stocky.prices.schemas import PricedItem
 from stocky.schema import MAX_ID, Message, StorageType
 
 Versioned = TypeVar("Versioned", Item, ItemField)
@@ -73,6 +76,9 @@ ParentFilter = Annotated[
 ]
 LocationsWithin = Annotated[
     int | None, Parameter(ge=1, le=MAX_ID, description="Only locations in this one, at any depth", required=False)
+]
+ItemExpand = Annotated[
+    Literal["price"] | None, Parameter(description="`price`: with what was paid last", required=False)
 ]
 Force = Annotated[bool, Parameter(description="Also remove the values that items would lose", required=False)]
 WithCounts = Annotated[
@@ -162,9 +168,10 @@ async def get_item_by_barcode(
         str,
         Parameter(min_length=1, max_length=LONGEST_TEXT, description="A barcode, a GS1 code, a bag or an item's code"),
     ],
-) -> Item:
+    expand: ItemExpand = None,
+) -> PricedItem:
     """The item with a barcode."""
-    return _with_version(request, await repository.get_item_by_barcode(read, upc))
+    return await _detailed(request, read, await repository.get_item_by_barcode(read, upc), expand)
 
 
 @get("/code/{code:str}", opt=readers)
@@ -172,21 +179,29 @@ async def get_item_by_code(
     request: StockyRequest,
     read: Connection,
     code: Annotated[str, Parameter(max_length=20, description="A four-letter code, in any case")],
-) -> Item:
+    expand: ItemExpand = None,
+) -> PricedItem:
     """The item with this code."""
-    return _with_version(request, await repository.get_item_by_code(read, code))
+    return await _detailed(request, read, await repository.get_item_by_code(read, code), expand)
 
 
 @get("/{item_id:int}", opt=readers)
-async def get_item(request: StockyRequest, read: Connection, item_id: PathId) -> Item:
+async def get_item(request: StockyRequest, read: Connection, item_id: PathId, expand: ItemExpand = None) -> PricedItem:
     """One item."""
-    return _with_version(request, await repository.get_item(read, item_id))
+    return await _detailed(request, read, await repository.get_item(read, item_id), expand)
 
 
 def _with_version(request: StockyRequest, read: Versioned) -> Versioned:
     """The item or field, after its version was put into the ETag of the response."""
     request.scope["state"]["version"] = read.version
     return read
+
+
+async def _detailed(request: StockyRequest, read: Connection, item: Item, expand: str | None) -> PricedItem:
+    """The item with what was asked for, after its version was put into the ETag of the response."""
+    _with_version(request, item)
+    last = UNSET if expand is None else await find_last_price(read, item.id)
+    return PricedItem(**{name: getattr(item, name) for name in Item.__struct_fields__}, last_price=last)
 
 
 @route("/{item_id:int}", http_method=["PUT", "PATCH"], opt=members)

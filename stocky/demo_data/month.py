@@ -17,7 +17,7 @@ from stocky.demo_data.things import BENCH, KITCHEN, Thing
 from stocky.schema import StorageType
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.fingerprints import fingerprint
-from stocky.stock.operations import ItemKey, Kind, LocationKey, Operation, Posting
+from stocky.stock.operations import ItemKey, Kind, LocationKey, Operation, PaidPrice, Posting
 
 DAYS = 28
 # The maximum of events in a request to /events.
@@ -165,6 +165,7 @@ class Month:
         if one.thing.pack:
             milli = one.thing.pack * 1000
             operation = self._operation("add", one, location_id, 1000, scanner, lot=True)
+            operation.price = self._price(one, one.thing.pack)
             operation.item = ItemKey(scanned=read_plain(one.thing.pack_barcode))
             operation.in_packs = True
         else:
@@ -233,6 +234,8 @@ class Month:
             note=note,
             unit=item.thing.unit,
         )
+        if kind == "add":
+            operation.price = self._price(item)
         if lot and item.thing.shelf_days:
             fresh = self._random.choice((0.6, 1.0))
             operation.expiry_date = (self._moment + timedelta(days=max(2, item.thing.shelf_days * fresh))).date()
@@ -247,6 +250,16 @@ class Month:
             self._has_scanned = True
             operation.fingerprint = fingerprint((operation.event_id, kind, item.item_id, location_id, milli))
         return operation
+
+    def _price(self, item: DemoItem, pack: int = 1) -> PaidPrice | None:
+        """What it costs that week; of every seventh item it is not known."""
+        if item.item_id % 7 == 0:
+            return None
+        cents = 45 + item.item_id * 37 % 460
+        cents += cents * (self._moment.isocalendar().week % 4) // 50
+        # A hundred grams or millilitres cost as much as a piece of something else.
+        micro = cents * (100 if item.thing.unit in ("g", "ml") else 10_000)
+        return PaidPrice(micro * pack)
 
     def _event_id(self) -> str:
         """A UUID of version 7 for that moment, like a scanner's."""

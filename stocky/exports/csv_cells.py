@@ -67,8 +67,17 @@ def split_pack(entry: str) -> tuple[str, str | None]:
 
 def quantity_cell(milli: int) -> Number:
     """A quantity with a decimal point and without trailing zeros."""
-    sign, (whole, rest) = "-" * (milli < 0), divmod(abs(milli), 1000)
-    return Number(f"{sign}{whole}" + (f".{rest:03}".rstrip("0") if rest else ""))
+    return _decimal(milli, 3)
+
+
+def price_cell(micro: int) -> Number:
+    """A price or a value in the same way."""
+    return _decimal(micro, 6)
+
+
+def _decimal(number: int, places: int) -> Number:
+    sign, (whole, rest) = "-" * (number < 0), divmod(abs(number), 10**places)
+    return Number(f"{sign}{whole}" + (f".{rest:0{places}}".rstrip("0") if rest else ""))
 
 
 def cell(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import AsyncIterator
+from datetime import date, datetime
 from typing import Annotated
 
 from litestar import get
@@ -12,10 +13,11 @@ from litestar.response import Stream
 
 from stocky import clock
 from stocky.auth.guards import readers
-from stocky.exports import service
+from stocky.db import Connection
+from stocky.exports import service, value
 from stocky.exports.programs import Program
 from stocky.http.parameters import LotFilter, Search, SerialFilter, Within, field_filters
-from stocky.http.request import StockyRequest
+from stocky.http.request import StockyRequest, long_read
 from stocky.http.routing import Router
 from stocky.http.sse import ClosingStream
 from stocky.schema import MAX_ID, StorageType
@@ -39,6 +41,10 @@ ScannerFilter = Annotated[
 ProgramColumns = Annotated[
     Program | None,
     Parameter(description="The program that is to import the file, whose columns it has", required=False),
+]
+AsOf = Annotated[
+    date | None,
+    Parameter(description="The day, at whose end in the server's time zone the stock is counted; by default today"),
 ]
 
 
@@ -132,14 +138,27 @@ async def export_events(
     return await _download(state, "events", wanted)
 
 
+@get("/value.csv", opt=readers | long_read(), media_type=CSV)
+async def export_value(read: Connection, state: State, as_of: AsOf = None, within: Within = None) -> Stream:
+    """Export the value of the stock at the end of a day: a row for each SKU, with its price and its value."""
+    rows = await value.read_value(read, as_of, state.zone, within=within)
+    return _stream("value", rows)
+
+
 async def _download(state: State, name: str, wanted: service.Filter) -> Stream:
     exports: service.Exports = state.exports
+    return _stream(name, await exports.start(wanted))
+
+
+def _stream(name: str, pieces: AsyncIterator[bytes]) -> Stream:
     filename = f"stocky_{name}_{clock.now():%Y%m%d_%H%M%S}.csv"
     return ClosingStream(
-        await exports.start(wanted),
+        pieces,
         media_type=f"{CSV}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "private, no-store"},
     )
 
 
-export_routes = Router("/exports", route_handlers=[export_items, export_stock, export_events], tags=["Exports"])
+export_routes = Router(
+    "/exports", route_handlers=[export_items, export_stock, export_events, export_value], tags=["Exports"]
+)

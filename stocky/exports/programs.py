@@ -42,6 +42,7 @@ class Exported(Struct, kw_only=True):
     unit: str = ""
     expiry_date: date | None = None
     notes: str = ""
+    unit_price: Number | None = None
 
 
 # The value of a column.
@@ -69,6 +70,10 @@ def _asset_id(row: Exported) -> str | None:
 
 def _minimum(row: Exported) -> Number | None:
     return None if row.item.min_quantity is None else quantity_cell(to_milli(row.item.min_quantity))
+
+
+def _price(row: Exported) -> Number | None:
+    return row.unit_price
 
 
 def _tags(row: Exported) -> str:
@@ -111,6 +116,7 @@ _INVENTREE_STOCK: Columns = {
     "Location.Path": lambda row: row.path.replace(_PATH, "/"),
     "Quantity": lambda row: row.quantity,
     "Part.Units": lambda row: row.unit,
+    "Purchase Price": _price,
     "Expiry Date": lambda row: row.expiry_date,
     "Notes": lambda row: row.notes,
     "Manufacturer Part Number": lambda row: row.item.manufacturer_code,
@@ -127,6 +133,7 @@ _COLUMNS: dict[Program, Columns] = {
         "HB.description": lambda row: row.item.description,
         "HB.notes": lambda row: row.notes,
         "HB.purchase_from": lambda row: row.item.seller,
+        "HB.purchase_price": _price,
         "HB.model_number": lambda row: row.item.manufacturer_code,
         "HB.low_stock_threshold": _minimum,
     },
@@ -142,6 +149,7 @@ _COLUMNS: dict[Program, Columns] = {
         "supplier_part_number": _further_barcode,
         "minamount": _minimum,
         "partUnit": lambda row: row.unit,
+        "price": _price,
         "storage_location": lambda row: _arrows(row.path),
         "quantity": lambda row: row.quantity,
     },
@@ -149,6 +157,7 @@ _COLUMNS: dict[Program, Columns] = {
         "Name": lambda row: row.item.name,
         "Category": lambda row: row.item.type_name,
         "Supplier": lambda row: row.item.seller,
+        "Purchase Cost": _price,
         # A consumable has a quantity.
         "QTY": lambda row: row.quantity or Number("0"),
         "Location": lambda row: row.path,
@@ -162,6 +171,7 @@ _COLUMNS: dict[Program, Columns] = {
         "Entry Name": lambda row: row.item.name,
         "Quantity": lambda row: row.quantity,
         "Unit": lambda row: row.unit,
+        "Price": _price,
         "Min Level": _minimum,
         "Notes": lambda row: row.notes,
         "Tags": _tags,

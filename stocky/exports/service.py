@@ -25,9 +25,10 @@ from stocky.catalogue.schemas import Barcode, FieldValues, Item
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable
-from stocky.exports.csv_cells import Number, csv_text, list_cell, pack_entry, quantity_cell
+from stocky.exports.csv_cells import Number, csv_text, list_cell, pack_entry, price_cell, quantity_cell
 from stocky.exports.programs import Exported, Program, columns_of
 from stocky.names import name_key
+from stocky.prices.valuation import unit_micro, value_items
 from stocky.progress import ProgressCallback
 from stocky.quantity import to_milli
 from stocky.schema import FIELD_PREFIX, StorageType
@@ -129,6 +130,7 @@ class _Stock(Struct):
     lot: str
     serial: str
     opened_on: date | None
+    price_micro: int | None = None
 
 
 class _Event(Struct):
@@ -164,7 +166,7 @@ ITEM_COLUMNS = (
 )  # fmt: skip
 STOCK_COLUMNS = (
     "code", "name", "barcode", "location", "location_storage_type", "box_no", "loc_no", "quantity", "unit",
-    "expiry_date", "notes", "location_path", "lot", "serial", "opened_on",
+    "expiry_date", "notes", "location_path", "lot", "serial", "opened_on", "unit_price",
 )  # fmt: skip
 EVENT_COLUMNS = (
     "id", "occurred_at", "recorded_at", "type", "code", "name", "location", "expiry_date", "delta", "quantity_after",
@@ -306,9 +308,8 @@ async def _table(read: Connection, wanted: Filter, names: Sequence[str]) -> _Tab
             )
         case StockFilter():
             days = (await get_settings(read)).expiring_soon_days
-            read_stock = _reads(
+            read_stock = _with_prices(
                 "export_stock",
-                _Stock,
                 {
                     "item_id": wanted.item_id,
                     "location_id": wanted.location_id,
@@ -351,6 +352,21 @@ def _reads(query: str, into: type[Any], arguments: dict[str, Any]) -> _ReadRows:
     return lambda read, after: read.all(query, into, after=after, limit=PAGE_ROWS, **arguments)
 
 
+def _with_prices(query: str, arguments: dict[str, Any]) -> _ReadRows:
+    """Reads stock with what one of its unit costs."""
+    read_stock = _reads(query, _Stock, arguments)
+
+    async def read_page(read: Connection, after: int) -> list[_Stock]:
+        rows: list[_Stock] = await read_stock(read, after)
+        valued = await value_items(read, {row.item_id for row in rows})
+        for row in rows:
+            if (sku := valued.get(row.id)) is not None:
+                row.price_micro = unit_micro(sku)
+        return rows
+
+    return read_page
+
+
 def _table_of_program(program: Program, read_rows: _ReadRows, *, of_stock: bool) -> _Table:
     """The rows in the columns of another program, which may take a byte order mark for a part of the first header."""
     columns = columns_of(program, of_stock=of_stock)
@@ -378,6 +394,7 @@ def _exported_stock(stock: _Stock, items: dict[int, Item]) -> Exported:
         unit=stock.unit,
         expiry_date=stock.expiry_date,
         notes=stock.notes,
+        unit_price=None if stock.price_micro is None else price_cell(stock.price_micro),
     )
 
 
@@ -410,7 +427,7 @@ def _stock_row(stock: _Stock) -> Sequence[Any]:
     return (
         stock.code, stock.name, stock.barcode, stock.location, stock.location_storage_type, stock.box_no, stock.loc_no,
         quantity_cell(stock.quantity_milli), stock.unit, stock.expiry_date, stock.notes, stock.location_path,
-        stock.lot, stock.serial, stock.opened_on,
+        stock.lot, stock.serial, stock.opened_on, None if stock.price_micro is None else price_cell(stock.price_micro),
     )  # fmt: skip
 
 

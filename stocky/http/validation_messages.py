@@ -27,6 +27,7 @@ PATTERNS = {
     LINE: "must be one line of visible characters, or empty",
     r"^(02|2)[0-9]{0,4}$(?!\n)": "must be 2 or 02, perhaps with further digits behind it",
     r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)": "must be a time of day from 00:00 to 23:59",
+    r"^[A-Z]{3}$(?!\n)": "must be a code of three capital letters, like EUR",
 }
 _TYPES = {
     "array": "a list",

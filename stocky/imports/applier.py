@@ -29,12 +29,14 @@ from stocky.imports.row_changes import ItemStep, StockStep
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport, StockMode
 from stocky.logs import audit
+from stocky.money import from_micro
 from stocky.names import name_key
+from stocky.prices import repository as prices
 from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
 from stocky.schema import StorageType
 from stocky.stock import repository as stock_repository
-from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
+from stocky.stock.operations import ItemKey, LocationKey, Operation, PaidPrice, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import SkuChange
 
@@ -237,6 +239,9 @@ class Applier:
             fingerprint=name.fingerprint(number),
             note=f"import, row {line.number}",
             user_id=self._by.id,
+            price=None
+            if stock.price_micro is None
+            else PaidPrice(stock.price_micro, seller=stock.seller, unit=stock.price_unit),
         )
 
     async def _book(self, tx: Connection, booked: list[_Booked], refusals: list[tuple[LineReport, Line]]) -> None:
@@ -251,11 +256,22 @@ class Applier:
         for each in booked:
             if each.step.details and each.step.sku_id is not None:
                 await self._change_sku(tx, each, each.step.sku_id)
+            if each.operation is None and each.step.price_micro is not None and each.step.sku_id is not None:
+                await self._add_price(tx, each, each.step.sku_id, each.step.price_micro)
 
     async def _change_sku(self, tx: Connection, one: _Booked, sku_id: int) -> None:
         before = await stock_repository.get_sku(tx, sku_id)
         changed = await stock_repository.change_sku(tx, before, msgspec.convert(one.step.details, SkuChange), self._by)
         await self._record_previous(tx, "sku", sku_id, one.line, before, changed, list(one.step.details))
+
+    async def _add_price(self, tx: Connection, one: _Booked, sku_id: int, price_micro: int) -> None:
+        """Records the price of stock that is there as the row counts it."""
+        unit = one.step.price_unit or (await stock_repository.get_sku(tx, sku_id)).unit
+        price_id = await prices.insert_price(
+            tx, one.item.id, sku_id, price_micro, unit, self._by, seller=one.step.seller
+        )
+        details = {"row": one.line.number, "item_id": one.item.id, "unit_price": from_micro(price_micro), "unit": unit}
+        await audit.record(tx, self._by, "created", "price", price_id, details)
 
     async def _record_previous(
         self, tx: Connection, subject: str, id: int, line: Line, before: Any, after: Any, fields: Iterable[str]

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TypeVar
 
 from stocky.catalogue.schemas import MAX_DAYS
+from stocky.money import MAX_PRICE, MICRO
 from stocky.quantity import MAX_QUANTITY
 from stocky.schema import OversellPolicy, StorageType
 
@@ -33,6 +34,8 @@ _TOTAL_WITH_NUMBER = re.compile(rf"(?P<word>{_TOTAL.pattern})[ :=]{{1,3}}[\d.,' 
 # A number with a currency or a unit. Longer texts are none, and would take long to match.
 _LONGEST_AMOUNT = 40
 _AMOUNT = re.compile(r"[^\W\d_]{0,4}[^\w]*\d[\d.,' \u00a0\u202f]*[^\w]*[^\W\d_]{0,6}")
+# A currency before or after a number: its sign or its code.
+_CURRENCY = re.compile(r"^[^\W\d_]{0,4}[^\w.,+'-]*(?=[+\d-])|(?<=\d)[^\w.,'+-]*[^\W\d_]{0,4}[^\w.,'+-]*$")
 
 
 class Unreadable(Exception):
@@ -53,6 +56,34 @@ def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -
     if milli > MAX_MILLI:
         raise Unreadable(f"{_short(text)} is too large; a quantity is at most {MAX_QUANTITY:,}")
     return -milli if match["sign"] == "-" else milli
+
+
+def micro_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> int:
+    """Millionths of a price, which may be written with its currency. Raises Unreadable as `milli_of` does.
+
+    A price that is no number with the decimal mark of the quantities may have the other one.
+    """
+    amount = _CURRENCY.sub("", text) if len(text) <= _LONGEST_AMOUNT else text
+    try:
+        number = decimal_of(amount, decimal, point_may_group=point_may_group)
+        match = _PLAIN.fullmatch(number)
+    except Unreadable:
+        if decimal is None:
+            raise
+        match = None
+    if match is None and decimal is not None:
+        match = _PLAIN.fullmatch(decimal_of(amount, None, point_may_group=point_may_group))
+    if match is None:
+        raise Unreadable(f"{_short(text)!r} is not a price")
+    significant = (match["decimals"] or "").rstrip("0")
+    if len(significant) > 6:
+        raise Unreadable(f"{_short(text)} has more than six decimals")
+    micro = int(match["whole"].lstrip("0")[:18] or 0) * MICRO + int(significant.ljust(6, "0") or 0)
+    if micro > MAX_PRICE * MICRO:
+        raise Unreadable(f"{_short(text)} is too large; a price is at most {MAX_PRICE:,}")
+    if match["sign"] == "-" and micro:
+        raise Unreadable("A price is at least 0")
+    return micro
 
 
 def decimal_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> str:

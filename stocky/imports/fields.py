@@ -256,6 +256,13 @@ FIELDS = (
         headers=("serial number", "serial no", "s/n"),
     ),
     Field(
+        name="unit_price",
+        about=About.STOCK,
+        meaning="What was paid for one of the unit, in the currency of the settings; at most six decimals",
+        example="2.49",
+        headers=("price per unit", "price each", "unit cost", "purchase price", "purchase cost", "last price"),
+    ),
+    Field(
         name="opened_on",
         about=About.STOCK,
         meaning="The day on which it was opened; empty for what is closed",

@@ -20,6 +20,7 @@ NONE = "none"
 PATH = " / "
 # A number, which blanks may divide into thousands, and what follows it: a unit may begin with a digit.
 _AMOUNT = re.compile(r"([-+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\w)|\d+)(?:[.,']\d+)*)(.*)", re.DOTALL)
+_PRICE = re.compile(r"-?\d[\d.,' \u00a0\u202f]*\d|\d")
 _ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?!\d)")
 _GROUPS = re.compile(r"(?<=\d)[.,'\s](?=\d{3}(?!\d))")
 
@@ -108,6 +109,12 @@ def _due_date(text: str) -> str:
     match = _ISO_DATE.match(text)
     date = text if match is None else match[1]
     return "" if date == "2999-12-31" else date
+
+
+def _price(text: str) -> str:
+    """The number of `€1.29 per Pack`. Other programs write 0 where no price is known."""
+    match = _PRICE.search(text)
+    return "" if match is None or match[0].strip("0.,") == "" else match[0]
 
 
 def _asset_id(text: str) -> str:
@@ -236,6 +243,7 @@ PRESETS = (
             Take("min_quantity", ("HB.low_stock_threshold",)),
             Take("location", ("HB.location",), read=_path),
             Take("quantity", ("HB.quantity",)),
+            Take("unit_price", ("HB.purchase_price",), read=_price),
             Take("notes", ("HB.notes",)),
         ),
         skips=_is_archived,
@@ -251,6 +259,7 @@ PRESETS = (
             Take("unit", ("Amount",), read=_unit),
             Take("expiry_date", ("Due date",), read=_due_date),
             Take("location", ("Location",)),
+            Take("unit_price", ("Price",), read=_price),
             Take("notes", ("Note",)),
         ),
         # A product may have several entries with one location and date.
@@ -277,6 +286,7 @@ PRESETS = (
             Take("location", ("storage_location", "storelocation"), read=_path),
             Take("quantity", ("quantity", "amount", "instock")),
             Take("unit", ("partUnit",)),
+            Take("unit_price", ("price",), read=_price),
         ),
     ),
     Preset(
@@ -299,6 +309,7 @@ PRESETS = (
             Take("location", ("Location.Path", "Location.Name"), read=_path),
             Take("quantity", ("Quantity",)),
             Take("unit", ("Units", "Part.Units")),
+            Take("unit_price", ("Purchase Price",), read=_price),
             Take("expiry_date", ("Expiry Date",)),
             Take("notes", ("Notes",)),
         ),
@@ -323,6 +334,7 @@ PRESETS = (
             Take("location", ("Location", "Default Location")),
             # An asset is one piece.
             Take("quantity", ("QTY", "Quantity"), default="1", default_with="Asset Tag"),
+            Take("unit_price", ("Purchase Cost",), read=_price),
             Take("notes", ("Notes", "Asset Notes")),
         ),
     ),
@@ -345,6 +357,7 @@ PRESETS = (
             ),
             Take("quantity", ("Quantity",)),
             Take("unit", ("Unit",)),
+            Take("unit_price", ("Price",), read=_price),
             Take("expiry_date", ("Expiry Date",)),
             Take("notes", ("Notes",)),
         ),

@@ -22,6 +22,7 @@ from stocky.imports.repository import ImportKeys
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
 from stocky.names import name_key
+from stocky.prices.valuation import Valued, value_items
 from stocky.settings.measure_rules import rules_for
 from stocky.stock.models import LotKey, SkuState
 
@@ -88,6 +89,8 @@ class FoundReferences:
         self.locations: LocationNames[Location] = LocationNames([])
         self.boxes: dict[tuple[int, int], Location] = {}
         self.levels: dict[tuple[int, int, LotKey], SkuState] = {}
+        # What the SKUs of these levels cost, where rows have prices.
+        self.prices: dict[int, Valued] = {}
         # By row number, for rows with stock.
         self.bookings: dict[int, Booking] = {}
 
@@ -251,6 +254,8 @@ async def _find_stock(
             found.boxes[location.box_no, location.loc_no] = location
     for level in await read.all("list_skus_of_items", SkuState, ids=ids):
         found.levels[level.item_id, level.location_id, level.key] = level
+    if any("unit_price" in line.values for line in lines):
+        found.prices = await value_items(read, ids)
     waiting = [(line.number, *names.of(line), 1) for line in lines]
     while waiting:
         event_ids = {name.event_id(number, time) for _, name, number, time in waiting}

@@ -6,6 +6,7 @@ Records that were used or changed meanwhile stay unchanged and are listed.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,8 +17,9 @@ from stocky.catalogue import location_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import ItemChange, LocationChange
 from stocky.db import Connection, Database, Lane
-from stocky.errors import Conflict, StockyError, Unavailable
+from stocky.errors import Conflict, NotFound, StockyError, Unavailable
 from stocky.imports.schemas import TakenBack
+from stocky.prices import repository as prices
 from stocky.progress import ProgressCallback
 from stocky.schema import MAX_ID
 from stocky.stock import repository as stock_repository
@@ -92,6 +94,7 @@ class ImportRollback:
             ("created", "location"): self._deactivate_location,
             ("imported", "item"): self._restore_item,
             ("imported", "sku"): self._restore_sku,
+            ("created", "price"): self._remove_price,
         }[entry.action, entry.subject]
         try:
             is_done = await self._database.run(partial(_call, restore, entry))
@@ -120,6 +123,11 @@ class ImportRollback:
         if not location.is_active:
             return False
         await location_repository.change_location(tx, location.id, LocationChange(is_active=False), self._by)
+        return True
+
+    async def _remove_price(self, tx: Connection, entry: Entry) -> bool:
+        with suppress(NotFound):
+            await prices.remove_price(tx, int(entry.subject_id), self._by)
         return True
 
     async def _restore_item(self, tx: Connection, entry: Entry) -> bool:

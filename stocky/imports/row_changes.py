@@ -19,7 +19,9 @@ from stocky.imports.fields import is_custom
 from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of, location_of, paths_to
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
+from stocky.money import from_micro
 from stocky.names import name_key
+from stocky.prices.known import value_of
 from stocky.quantity import from_milli, to_milli
 from stocky.schema import FIELD_PREFIX, StorageType
 from stocky.stock import units
@@ -62,7 +64,10 @@ class ItemStep(msgspec.Struct):
 
 
 class StockStep(msgspec.Struct):
-    """The change of the stock. `books`: it needs an event; `details`: new unit and notes of the SKU."""
+    """The change of the stock. `books`: it needs an event; `details`: new unit and notes of the SKU.
+
+    `price_micro` is a new price of one `price_unit`, or of the unit of the SKU. It is recorded with the event, if any.
+    """
 
     mode: StockMode
     quantity_milli: int
@@ -81,10 +86,13 @@ class StockStep(msgspec.Struct):
     notes: str | None
     details: dict[str, str]
     messages: list[str]
+    price_micro: int | None = None
+    price_unit: str | None = None
+    seller: str | None = None
 
     @property
     def changes(self) -> bool:
-        return self.books or bool(self.details)
+        return self.books or bool(self.details) or self.price_micro is not None
 
 
 def match(line: Line, found: FoundReferences, key: ItemKey) -> Item | None:
@@ -212,6 +220,9 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         was = "" if adds or current is None else f" instead of {units.describe(current)}"
         messages.append(f"{what} at {path}{was}" + lot.describe())
     messages += [_change(field, getattr(level, field), text) for field, text in details.items()]
+    price = _new_price(values, level, found, adds=adds)
+    if price is not None:
+        messages.append(f"price {from_micro(price):g}")
     storage_type = values.get("location_storage_type") or StorageType.OTHER
     sku_id = None if level is None else level.id
     return StockStep(
@@ -230,7 +241,20 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         notes=notes,
         details=details,
         messages=messages,
+        price_micro=price,
+        price_unit=values.get("unit"),
+        seller=values.get("seller"),
     )
+
+
+def _new_price(values: dict[str, Any], level: SkuState | None, found: FoundReferences, *, adds: bool) -> int | None:
+    """The price of a row; None if it has none, or counts stock that costs as much already."""
+    price: int | None = values.get("unit_price")
+    valued = None if level is None else found.prices.get(level.id)
+    if price is None or adds or level is None or valued is None or valued.paid is None:
+        return price
+    current = value_of(1000, values.get("unit") or level.unit, valued.paid, valued.pack_milli)
+    return None if current == price else price
 
 
 def _check_piece(

@@ -14,7 +14,7 @@ from stocky.barcodes.command_codes import is_command
 from stocky.catalogue.schemas import Link, TagName, TypeName, is_item_code
 from stocky.exports.csv_cells import split_list, split_pack
 from stocky.imports.barcode_repair import repair
-from stocky.imports.cell_values import Unreadable, milli_of, total_in
+from stocky.imports.cell_values import Unreadable, micro_of, milli_of, total_in
 from stocky.imports.column_sources import AUTO_KEYS, cell_at, find_sources, preset_of, require_key
 from stocky.imports.csv_reader import Row
 from stocky.imports.dates import date_of, is_like_date
@@ -150,6 +150,9 @@ class Columns:
         if origin_text and origin is None:
             problems.append(Problem(_NO_ORIGIN, ORIGIN_COLUMN))
         for field, source in self._sources.by_field.items():
+            if self.options.fills_project and field == "unit_price":
+                # Bills of materials have prices of sellers, which a project has no place for.
+                continue
             cell = source.read(row.cells)
             text = cell.strip()
             try:
@@ -211,6 +214,8 @@ class Columns:
             if field == "reorder_quantity" and milli <= 0:
                 raise Unreadable("A reorder quantity is more than 0")
             return milli
+        if field == "unit_price":
+            return micro_of(text, self.options.decimal, point_may_group=self._point_may_group)
         if field in ("expiry_date", "opened_on"):
             return date_of(text, self.options.dates or self.reading.dates)
         if field in READERS:
@@ -265,7 +270,9 @@ class Columns:
             return []
         if not any(field in found for field in STOCK_FIELDS):
             alone = [
-                field for field in ("expiry_date", "loc_no", "notes", "lot", "serial", "opened_on") if field in found
+                field
+                for field in ("expiry_date", "loc_no", "notes", "lot", "serial", "opened_on", "unit_price")
+                if field in found
             ]
             return [self._problem(alone[0], "It has no stock; fill in location and quantity too")] if alone else []
         if "quantity" not in found:

@@ -46,6 +46,7 @@ TABLES: dict[str, Text] = {
     "item_type": _("Types"),
     "listed_project": _("Projects on shopping lists"),
     "location": _("Locations"),
+    "price": _("Prices"),
     "project": _("Projects"),
     "project_entry": _("Entries of projects"),
     "project_withdrawal": _("Withdrawals for projects"),

@@ -52,6 +52,8 @@ _ITEM: dict[str, Text] = {
     "field": _("The field is changed"),
     "no-field": _("The field is deleted"),
     "combined": _("They are one now"),
+    "new-price": _("The price is recorded"),
+    "no-price": _("The price is deleted"),
 }
 
 

@@ -53,6 +53,19 @@ def measured(value: Number, name: str | None) -> str:
     return f"{quantity(value)} {unit(name)}".rstrip()
 
 
+def money(value: Number, currency: str, *, whole: bool = False) -> str:
+    """`€2.49`, `2,49 €` in German; all decimals of a price, or with `whole` those that the currency has."""
+    from babel.numbers import format_currency
+
+    amount, language = Decimal(f"{value:.6f}"), current.get()
+    if whole:
+        return format_currency(amount, currency, locale=language)
+    amount = amount.normalize() + 0
+    return format_currency(
+        amount, currency, locale=language, currency_digits=amount == round(amount, 2), decimal_quantization=False
+    )
+
+
 def number(value: int) -> str:
     """A count: `3,587`, `3.587` in German."""
     return f"{value:,}".replace(",", "." if current.get() == "de" else ",").replace("-", _MINUS)
@@ -111,5 +124,5 @@ def _decimal_point() -> str:
 
 FILTERS = {
     each.__name__: each
-    for each in (quantity, decimal, signed, unit, measured, number, percent, filesize, moment, day, day_text)
+    for each in (quantity, decimal, signed, unit, measured, money, number, percent, filesize, moment, day, day_text)
 }

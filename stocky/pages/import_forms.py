@@ -42,6 +42,7 @@ FIELD_WORDS: dict[str, Text] = {
     "lot": _("Lot"),
     "serial": _("Serial number"),
     "opened_on": _("Opened on"),
+    "unit_price": _("Price"),
     "shelf_life_days": _("Keeps"),
     "opened_days": _("Keeps once opened"),
     "footprint": _("Footprint"),

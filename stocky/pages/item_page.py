@@ -20,6 +20,8 @@ from stocky.pages.done import done_with_item
 from stocky.pages.field_inputs import show_values
 from stocky.pages.item_rows import expiry_remark, is_misplaced
 from stocky.pages.rendering import Html, page
+from stocky.prices.repository import find_last_price
+from stocky.prices.valuation import price_skus
 from stocky.settings.repository import get_settings
 from stocky.stock.emptied import emptied_before
 from stocky.stock.event_lines import describe_events
@@ -79,6 +81,8 @@ async def show(
         lines=lines,
         documents=[_shown(each) for each in await list_item_documents(read, item_id, skip=0, limit=_MOST_DOCUMENTS)],
         fields=await show_values(read, item),
+        last_price=await find_last_price(read, item_id),
+        prices=await price_skus(read, [item_id]),
         merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
         can_change=can_change and item.merged_into_id is None,
         policies={value: label for value, label, _ in OVERSELL_POLICIES},

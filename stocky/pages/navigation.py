@@ -53,6 +53,7 @@ NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
             _Link("/review", _("Review"), "sparkle", members, "r"),
             _Link("/alerts", _("Alerts"), "alert", members, "t"),
             _Link("/activity", _("Activity"), "activity", allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY), "a"),
+            _Link("/value", _("Value"), "database", readers, "v"),
             _Link("/projects", _("Projects"), "project", members, "p"),
             _Link("/plan", _("Reorganise"), "route", members),
             _Link("/vocabulary", _("Tags and types"), "filter", members),

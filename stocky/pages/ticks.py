@@ -9,12 +9,13 @@ from msgspec import UNSET, Meta, Struct
 
 from stocky.auth.schemas import Principal
 from stocky.db import Database
+from stocky.money import UnitPrice
 from stocky.quantity import Quantity
 from stocky.schema import Id
 from stocky.shopping import service
 from stocky.shopping.schemas import Purchase, check_positive
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import EventId, LocationReference, Lot, Notes, Serial
+from stocky.stock.schemas import EventId, LocationReference, Lot, Notes, Seller, Serial
 
 
 class Tick(Struct, kw_only=True):
@@ -29,6 +30,8 @@ class Tick(Struct, kw_only=True):
     note: Notes | None = None
     event_id: EventId | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
+    unit_price: UnitPrice | None = None
+    seller: Seller | None = None
 
     def __post_init__(self) -> None:
         if self.quantity is not None:
@@ -52,5 +55,8 @@ async def book_tick(
         note=data.note,
         event_id=data.event_id,
         occurred_at=data.occurred_at,
+        unit_price=data.unit_price,
+        # The form has the field for a seller even where nothing was paid.
+        seller=None if data.unit_price is None else data.seller or None,
     )
     await service.buy_item(database, recorder, list_id, data.item_id, purchase, user)

@@ -30,7 +30,7 @@ from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
 from stocky.stock.operations import DependsOnOutcomes, ItemKey, LocationKey, Operation, Outcome, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import StockEvent
-from stocky.stock.service import label_fields, named, raise_if_rejected
+from stocky.stock.service import label_fields, named, paid_price, raise_if_rejected
 
 _KINDS = {Mode.ADD: "add", Mode.REMOVE: "remove", Mode.MOVE: "move", Mode.COUNT: "set"}
 _SET_LOCATION = SuggestedAction(
@@ -163,6 +163,8 @@ class ScanPosting(Posting):
             operation.location = None if hinted == own else hinted
         elif kind is not None:
             operation.location = here
+            if kind == "add":
+                operation.price = paid_price(scan.unit_price)
         return operation
 
     def _quantity_milli(self) -> int | None:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from stocky.auth.schemas import GivenName
 from stocky.barcodes.codes import LONGEST, LONGEST_TEXT, is_blank, is_too_long
 from stocky.catalogue.schemas import LONGEST_PATH, Item
+from stocky.money import UnitPrice, rounded_price
 from stocky.quantity import Quantity, rounded
 from stocky.schema import AnyCase, Id
 from stocky.stock.schemas import EventId, Sku, StockEvent, Unit
@@ -61,6 +62,8 @@ class Scan(Struct, kw_only=True, gc=False, omit_defaults=True):
 
     `location_hint`, a location's path, name or id, overrides the scanner's location; the answer reports an unknown one.
     A name that several locations have books nothing.
+
+    `unit_price` is what was paid for one of the quantity; only a scan that adds records it.
     """
 
     upc: Annotated[
@@ -72,12 +75,15 @@ class Scan(Struct, kw_only=True, gc=False, omit_defaults=True):
     event_id: EventId | None = None
     scanned_at: Annotated[datetime, Meta(tz=True)] | None = None
     unit: Unit | None = None
+    unit_price: UnitPrice | None = None
 
-    ADDED_LATER: ClassVar = ("unit",)
+    ADDED_LATER: ClassVar = ("unit", "unit_price")
 
     def __post_init__(self) -> None:
         if self.quantity is not None:
             self.quantity = rounded(self.quantity)
+        if self.unit_price is not None:
+            self.unit_price = rounded_price(self.unit_price)
         if is_blank(self.upc):
             raise ValueError("upc: must not be blank; check what the scanner reads")
         if is_too_long(self.upc):

@@ -15,6 +15,7 @@ from stocky.logs import audit
 from stocky.settings.schemas import Settings, SettingsChange
 
 _MEASURE_RULES = "measure_rules"
+_CURRENCY = "currency"
 
 
 class _Row(msgspec.Struct):
@@ -45,6 +46,15 @@ async def get_measure_rules(read: Connection) -> tuple[MeasureRule, ...]:
         return msgspec.convert({_MEASURE_RULES: row.value}, Settings).measure_rules
     except msgspec.ValidationError:
         return ()
+
+
+async def get_currency(read: Connection) -> str:
+    """The currency of all prices."""
+    row = await read.one("find_setting", _Row, name=_CURRENCY)
+    try:
+        return msgspec.convert({} if row is None else {_CURRENCY: row.value}, Settings).currency
+    except msgspec.ValidationError:
+        return Settings().currency
 
 
 async def changed_at(read: Connection, *names: str) -> datetime:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.barcodes.measures import MAX_RULES, MeasureRule, check_rules
+from stocky.money import Currency, check_currency
 
 TimeOfDay = Annotated[
     str,
@@ -50,6 +51,7 @@ class Settings(Struct, kw_only=True, frozen=True):
     backup_keep: BackupCount = 7
     expiring_soon_days: Days = 7
     emptied_days: EmptiedDays = 90
+    currency: Currency = "EUR"
     measure_rules: MeasureRules = ()
 
     def __post_init__(self) -> None:
@@ -71,9 +73,12 @@ class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
     backup_keep: BackupCount | UnsetType = UNSET
     expiring_soon_days: Days | UnsetType = UNSET
     emptied_days: EmptiedDays | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
     measure_rules: MeasureRules | UnsetType = UNSET
     timezone: Timezone | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.measure_rules is not UNSET:
             check_rules(self.measure_rules)
+        if self.currency is not UNSET:
+            check_currency(self.currency)

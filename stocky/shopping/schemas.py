@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.auth.schemas import ShownUser
 from stocky.catalogue.schemas import Item, Name
+from stocky.money import UnitPrice
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import VISIBLE, AnyCase, Id
 from stocky.stock.schemas import (
@@ -17,9 +18,11 @@ from stocky.stock.schemas import (
     LocationReference,
     Lot,
     Notes,
+    Seller,
     Serial,
     StockEvent,
     normalized_lot,
+    read_price,
 )
 
 PlaceholderText = Annotated[
@@ -203,6 +206,7 @@ class Purchase(Struct, kw_only=True, omit_defaults=True):
     Lists count in the item's main unit (its `unit`); the event is in the unit of the stock at the location.
     The location may be omitted while the item is at only one location. `expiry_date`, `lot` and `serial` are those of
     the purchase. A `lot` that is a date, without `expiry_date`, is the expiry date.
+    `unit_price` is what was paid for one of the main unit.
     """
 
     quantity: Quantity | None = None
@@ -213,12 +217,15 @@ class Purchase(Struct, kw_only=True, omit_defaults=True):
     note: Notes | None = None
     expiry_date: ExpiryDate | None | UnsetType = UNSET
     serial: Serial | None = None
+    unit_price: UnitPrice | None = None
+    seller: Seller | None = None
 
-    ADDED_LATER: ClassVar = ("expiry_date", "serial")
+    ADDED_LATER: ClassVar = ("expiry_date", "serial", "unit_price", "seller")
 
     def __post_init__(self) -> None:
         if self.quantity is not None:
             check_positive(self.quantity)
+        self.unit_price = read_price(self.unit_price, self.seller)
         self.lot, self.expiry_date, self.serial = normalized_lot(self.lot, self.expiry_date, self.serial)
 
 

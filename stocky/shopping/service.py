@@ -41,7 +41,7 @@ from stocky.shopping.schemas import (
 from stocky.stock.operations import ItemKey, Operation, Outcome
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import named_lot
-from stocky.stock.service import error_of, location_key, lot_fields, named, raise_if_rejected
+from stocky.stock.service import error_of, location_key, lot_fields, named, paid_price, raise_if_rejected
 
 # An item exactly at its minimum lacks nothing, but is still low and should be bought.
 MIN_PURCHASE_MILLI = 1000
@@ -212,6 +212,7 @@ def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Pur
         user_id=by.id,
         in_main_unit=True,
         with_details=True,
+        price=paid_price(purchase.unit_price, purchase.seller),
         **lot_fields(named_lot(purchase.lot, purchase.expiry_date, purchase.serial)),
         **named(purchase.event_id, ("bought", list_id, item_id, purchase)),
     )

@@ -6,6 +6,7 @@ The same event_id gets the same outcome, whether the first one is in the databas
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 import msgspec
 
@@ -17,7 +18,7 @@ from stocky.stock import units
 from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
 from stocky.stock.lots import check_serials
-from stocky.stock.models import Entry, EventToUndo, OperationRejected, SkuState, StockItem
+from stocky.stock.models import Entry, EntryPrice, EventToUndo, OperationRejected, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation, Outcome, Posting, RejectionKind
 from stocky.stock.references import ResolvedReferences, apply_pack_size, batch_undone
 from stocky.stock.schemas import Sku, StockEvent
@@ -122,6 +123,8 @@ class Batch:
             entry.batch_id = posting.batch_id
         outcome = Outcome(status="applied")
         if entries:
+            if operation.price is not None:
+                entries[0].price = self._price(operation, entries[0])
             outcome.quantity_after_milli = entries[0].quantity_after_milli
             outcome.is_short = entries[0].is_short
             self.booked.append((outcome, entries))
@@ -209,6 +212,20 @@ class Batch:
         if scanned.milligrams is not None:
             unit = ledger.weight_unit_of(item.id, location_id) or unit
         return apply_pack_size(operation, found.pack_milli, unit, content)
+
+    def _price(self, operation: Operation, entry: Entry) -> EntryPrice:
+        """The price of one of the quantity as it was sent, which may have counted packs or weighed labels."""
+        assert operation.price is not None
+        booked = entry.operation
+        if operation.price.unit is not None:
+            return EntryPrice(operation.price, 1000, operation.price.unit)
+        unit = booked.unit
+        if unit is None and booked.in_main_unit:
+            unit = self.ledger.unit_of(entry.sku.item_id)
+        per_milli = 1000
+        if operation.quantity_milli:
+            per_milli = units.nearest(Fraction(booked.quantity_milli * 1000, operation.quantity_milli)) or 1
+        return EntryPrice(operation.price, per_milli, unit or entry.sku.unit)
 
     def _check_piece(self, operation: Operation, item: StockItem, location_id: int) -> Operation:
         """Leaves the serial number of a label out unless one piece is booked: then it is only in the note."""

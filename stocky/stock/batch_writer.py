@@ -236,6 +236,8 @@ async def _write(tx: Connection, batch: Batch) -> None:
         for entry, row in zip(ledger.entries, ids, strict=True):
             entry.id = row[0]
         await tx.execute_many("add_events", [_row(entry, moment) for entry in ledger.entries])
+        if paid := [entry for entry in ledger.entries if entry.price is not None]:
+            await tx.execute_many("add_prices", [_price_row(entry, moment) for entry in paid])
         if crossed := items_with_changed_alerts(ledger) | ledger.reactivated:
             await evaluate_alerts(tx, crossed)
     if batch.new_rejections:
@@ -313,6 +315,23 @@ def _row(entry: Entry, moment: datetime) -> tuple[Any, ...]:
         entry.reverses_id,
         operation.note,
         entry.unit_scale,
+    )
+
+
+def _price_row(entry: Entry, moment: datetime) -> tuple[Any, ...]:
+    """The parameters of add_prices, in its order."""
+    assert entry.price is not None
+    return (
+        entry.sku.item_id,
+        entry.sku.id,
+        entry.id,
+        entry.price.paid.micro,
+        entry.price.per_milli,
+        entry.price.unit,
+        entry.price.paid.seller,
+        entry.operation.occurred_at or moment,
+        entry.operation.user_id,
+        moment,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from stocky.quantity import from_milli
-from stocky.stock.operations import Operation, RejectionKind
+from stocky.stock.operations import Operation, PaidPrice, RejectionKind
 from stocky.stock.schemas import Sku
 
 OversellPolicy = Literal["reject", "clamp", "allow"]
@@ -103,6 +103,14 @@ class SkuState(msgspec.Struct, array_like=True, gc=False):
         )
 
 
+class EntryPrice(msgspec.Struct, frozen=True, gc=False):
+    """The price of an entry: what `per_milli` thousandths of `unit` cost."""
+
+    paid: PaidPrice
+    per_milli: int
+    unit: str
+
+
 class Entry(msgspec.Struct):
     """A row of the ledger to be written. `first` is the row whose id is the transfer's.
 
@@ -121,6 +129,7 @@ class Entry(msgspec.Struct):
     id: int = 0
     unit_scale: int | None = None
     is_short: bool = False
+    price: EntryPrice | None = None
 
 
 class EventToUndo(msgspec.Struct, gc=False):

@@ -37,6 +37,17 @@ class ItemKey(msgspec.Struct, frozen=True, gc=False):
     scanned: ScannedCode | None = None
 
 
+class PaidPrice(msgspec.Struct, frozen=True, gc=False):
+    """What was paid for one of the requested quantity, or of `unit`, in millionths.
+
+    A seller of None is that of the item.
+    """
+
+    micro: int
+    seller: str | None = None
+    unit: str | None = None
+
+
 class AnyLot(Enum):
     """Not named: an addition goes to the stock without it, a removal takes any, the earliest expiry first."""
 
@@ -59,6 +70,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     `create_sku` creates the SKU even for a quantity of 0; `deactivate` writes it off.
     `all_locations` removes from all locations of the item at once, and never more than the stock, whatever its policy.
     `with_details` requests the events, the item and its stock in the outcome.
+    `price` is recorded with the event of an addition or a count.
     """
 
     kind: Kind | None
@@ -92,6 +104,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     deactivate: bool = False
     all_locations: bool = False
     with_details: bool = False
+    price: PaidPrice | None = None
 
     @property
     def names_lot(self) -> bool:

@@ -19,6 +19,7 @@ from stocky.catalogue.schemas import Location
 from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
+from stocky.prices.valuation import price_skus
 from stocky.schema import MAX_ID, is_empty, or_current
 from stocky.settings.repository import get_settings
 from stocky.stock import units
@@ -171,7 +172,7 @@ async def list_skus_as_of(
 
 
 async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -> None:
-    """Nests the item and the location in each SKU, as `expand` names them."""
+    """Nests the item, the location and the price in each SKU, as `expand` names them."""
     if "item" in expand:
         items = await get_items(read, {sku.item_id for sku in skus})
         for sku in skus:
@@ -181,6 +182,10 @@ async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -
         by_id = {location.id: location for location in locations}
         for sku in skus:
             sku.location = by_id[sku.location_id]
+    if "price" in expand:
+        prices = await price_skus(read, {sku.item_id for sku in skus})
+        for sku in skus:
+            sku.price = prices.get(sku.id)
 
 
 async def lock_sku(tx: Connection, sku_id: int, if_versions: Collection[int] | None) -> Sku:

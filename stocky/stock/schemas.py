@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.barcodes.codes import LONGEST, LONGEST_TEXT, clean, is_blank, is_too_long
 from stocky.catalogue.schemas import LONGEST_PATH, Item, Location
+from stocky.money import Currency, UnitPrice, rounded_price
 from stocky.quantity import Delta, Quantity, rounded
 from stocky.schema import LINE, UNIT, AnyCase, Id
 
@@ -62,6 +63,15 @@ Serial = Annotated[
         examples=["SN-0042"],
     ),
 ]
+Seller = Annotated[
+    str,
+    Meta(
+        max_length=200,
+        pattern=LINE,
+        description="Who was paid; without one, the seller of the item",
+        examples=["Corner shop"],
+    ),
+]
 # What earlier clients send as the lot.
 _LIKE_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_OR_TIME = re.compile(
@@ -69,6 +79,14 @@ _DATE_OR_TIME = re.compile(
     r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?"
 )
+
+
+class LotPrice(Struct, kw_only=True):
+    """What stock costs by the price that was paid last for its lot, or else for the item."""
+
+    unit_price: Annotated[UnitPrice, Meta(description="In the unit of the stock")]
+    currency: Currency
+    is_of_lot: Annotated[bool, Meta(description="Whether it was paid for this lot; else it is the item's last price")]
 
 
 class Sku(Struct, gc=False):
@@ -90,6 +108,8 @@ class Sku(Struct, gc=False):
     version: int
     item: Item | UnsetType = UNSET
     location: Location | UnsetType = UNSET
+    # Null where no price is known, or only one in a unit of another kind.
+    price: LotPrice | None | UnsetType = UNSET
 
 
 def to_date(expiry_date: str | None) -> date | None:
@@ -148,10 +168,19 @@ def named_lot(lot: str | None, expiry_date: str | None | UnsetType, serial: str 
         ) from None
 
 
+def read_price(unit_price: float | None, seller: str | None) -> float | None:
+    """The price of what is added, rounded like a quantity. Raises ValueError, also for a seller without a price."""
+    if unit_price is not None:
+        return rounded_price(unit_price)
+    if seller is not None:
+        raise ValueError("seller: needs unit_price, what was paid")
+    return None
+
+
 class NewSku(Struct, kw_only=True, omit_defaults=True):
     """Stock to add: an existing SKU (same item, location, expiry date, lot and serial number) grows, in its own unit.
 
-    A quantity in another unit of its kind (g and kg) is converted.
+    A quantity in another unit of its kind (g and kg) is converted. `unit_price` is what was paid for one of `quantity`.
     """
 
     item_id: Id
@@ -163,8 +192,10 @@ class NewSku(Struct, kw_only=True, omit_defaults=True):
     event_id: EventId | None = None
     lot: Lot | None = None
     serial: Serial | None = None
+    unit_price: UnitPrice | None = None
+    seller: Seller | None = None
 
-    ADDED_LATER: ClassVar = ("lot", "serial")
+    ADDED_LATER: ClassVar = ("lot", "serial", "unit_price", "seller")
 
     def __post_init__(self) -> None:
         # Fingerprinted as the date, however it was sent.
@@ -172,6 +203,9 @@ class NewSku(Struct, kw_only=True, omit_defaults=True):
         self.lot, self.serial = _stripped(self.lot), _stripped(self.serial)
         # A sent 0.0 equals the default.
         self.quantity = rounded(self.quantity) or 0
+        self.unit_price = read_price(self.unit_price, self.seller)
+        if self.unit_price is not None and not self.quantity:
+            raise ValueError("unit_price: needs a quantity that was paid for")
 
 
 class SkuChange(Struct, kw_only=True):
@@ -213,17 +247,27 @@ class QuantityChange(Struct, kw_only=True, omit_defaults=True):
 
 
 class Adjustment(Struct, kw_only=True, omit_defaults=True):
-    """A quantity added to a SKU (positive) or removed (negative), in its unit or another one of its kind."""
+    """A quantity added to a SKU (positive) or removed (negative), in its unit or another one of its kind.
+
+    `unit_price` is what was paid for one of what is added.
+    """
 
     delta: Delta
     unit: Unit | UnsetType = UNSET
     event_id: EventId | None = None
     note: Notes | None = None
+    unit_price: UnitPrice | None = None
+    seller: Seller | None = None
+
+    ADDED_LATER: ClassVar = ("unit_price", "seller")
 
     def __post_init__(self) -> None:
         self.delta = rounded(self.delta, "delta")
         if self.delta == 0:
             raise ValueError("delta: must not be 0")
+        self.unit_price = read_price(self.unit_price, self.seller)
+        if self.unit_price is not None and self.delta < 0:
+            raise ValueError("unit_price: is for what is added, not for what is removed")
 
 
 class Opening(Struct, kw_only=True, omit_defaults=True):
@@ -347,6 +391,7 @@ class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     `expiry_date`, `lot` and `serial` name the stock, by default as a GS1 code does; without them, stock is added to the
     one that has none and removed earliest expiry first.
     A `lot` that is a date, without `expiry_date`, is the expiry date.
+    `unit_price` is what was paid for one of `quantity`: for a pack, where that counts packs. It is for the type add.
     """
 
     type: EventType
@@ -361,11 +406,17 @@ class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     unit: Unit | None = None
     expiry_date: ExpiryDate | None | UnsetType = UNSET
     serial: Serial | None = None
+    unit_price: UnitPrice | None = None
+    seller: Seller | None = None
 
-    ADDED_LATER: ClassVar = ("unit", "expiry_date", "serial")
+    ADDED_LATER: ClassVar = ("unit", "expiry_date", "serial", "unit_price", "seller")
 
     def __post_init__(self) -> None:
         self.quantity = rounded(self.quantity)
+        if self.unit_price is not None or self.seller is not None:
+            self.unit_price = read_price(self.unit_price, self.seller)
+            if self.type is not EventType.ADD:
+                raise ValueError("unit_price: is for an event of the type add")
         if self.lot is not None or self.serial is not None or self.expiry_date is not UNSET:
             self.lot, self.expiry_date, self.serial = normalized_lot(self.lot, self.expiry_date, self.serial)
         if self.quantity == 0 and self.type is not EventType.SET:

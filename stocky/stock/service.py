@@ -14,12 +14,22 @@ from stocky.barcodes.reader import read_codes
 from stocky.catalogue.location_repository import get_locations
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
+from stocky.money import to_micro
 from stocky.quantity import from_milli, to_milli
 from stocky.stock import repository
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.event_details import booked_at, describe_outcome
 from stocky.stock.fingerprints import fingerprint
-from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting, RejectionKind
+from stocky.stock.operations import (
+    AnyLot,
+    ItemKey,
+    LocationKey,
+    Operation,
+    Outcome,
+    PaidPrice,
+    Posting,
+    RejectionKind,
+)
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import (
     Adjustment,
@@ -168,6 +178,7 @@ def _addition(new: NewSku, by: Principal) -> Operation:
         create_sku=True,
         user_id=by.id,
         with_details=True,
+        price=paid_price(new.unit_price, new.seller),
         **named(new.event_id, new),
     )
 
@@ -200,6 +211,7 @@ async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: 
         note=change.note,
         user_id=by.id,
         with_details=True,
+        price=paid_price(change.unit_price, change.seller),
         **named(change.event_id, (sku_id, change)),
     )
     return _sku_of(await recorder.record(operation))
@@ -407,9 +419,15 @@ def _operation(event: NewEvent, scanned: ScannedCode, by: Principal) -> Operatio
         note=", ".join(filter(None, (event.note, scanned.note))) or None,
         user_id=by.id,
         opened_on=None if event.type is EventType.OPEN else AnyLot.ANY,
+        price=None if event.unit_price is None else paid_price(event.unit_price, event.seller),
         **lot_fields(named_lot(event.lot, event.expiry_date, event.serial), scanned),
         **named(event.event_id, event),
     )
+
+
+def paid_price(unit_price: float | None, seller: str | None = None) -> PaidPrice | None:
+    """What was paid for one of a quantity, as a request has it; None if it has no price."""
+    return None if unit_price is None else PaidPrice(to_micro(unit_price), (seller or "").strip() or None)
 
 
 def lot_fields(lot: NamedLot, scanned: ScannedCode | None = None) -> dict[str, Any]:

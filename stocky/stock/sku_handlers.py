@@ -35,13 +35,16 @@ from stocky.stock.schemas import Adjustment, NewSku, Opening, QuantityChange, Sk
 
 Expand = Annotated[
     str | None,
-    Parameter(description="`item`, `location`, or both separated by a comma: nest them in each SKU", required=False),
+    Parameter(
+        description="`item`, `location`, `price`, or several separated by commas: nest them in each SKU",
+        required=False,
+    ),
 ]
 Emptied = Annotated[
     bool, Parameter(description="Also SKUs that have been empty for longer than `emptied_days`", required=False)
 ]
 _ADDED = may_be_missing | {200: ResponseSpec(Sku, generate_examples=False)}
-EXPANDABLE = frozenset({"item", "location"})
+EXPANDABLE = frozenset({"item", "location", "price"})
 ItemId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only SKUs of this item", required=False)]
 LocationId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only SKUs at this location", required=False)]
 
@@ -185,7 +188,10 @@ async def open_sku(data: Opening, recorder: Recorder, user: Principal, sku_id: P
 def _expanded(expand: str | None) -> set[str]:
     words = {word.strip() for word in (expand or "").lower().split(",")} - {""}
     if unknown := words - EXPANDABLE:
-        raise Invalid(f"expand: must be item, location or both, got {', '.join(sorted(unknown))!r}", field="expand")
+        raise Invalid(
+            f"expand: must be item, location, price or several of them, got {', '.join(sorted(unknown))!r}",
+            field="expand",
+        )
     return words
 
 

@@ -12,7 +12,7 @@ from tests.inventory import made, new_item, new_location, new_stock
 async def one_of_each(admin: AsyncClient) -> None:
     """Item, location, SKU, event, box, alert, scanner, shopping list, project and placeholders: each has the id 1."""
     item = await new_item(admin, "Coffee", upc="40063813")
-    sku = await new_stock(admin, item, await new_location(admin), 5)
+    sku = await new_stock(admin, item, await new_location(admin), 5, unit_price=2.49)
     made(await admin.post("/boxes/", json={"capacity": 2}))
     made(await admin.post("/alerts/", json={"alert_type": "other", "message": "Look", "sku_id": sku["id"]}))
     made(await admin.put("/scanner/s1/state", json={"mode": "lookup"}))

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("one_of_each")
 
 PATHS = [
     "/items/1", "/skus/1", "/locations/1", "/boxes/1", "/types/1", "/types/1/fields/1", "/projects/1",
-    "/shopping-lists/1", "/webhooks/1",
+    "/shopping-lists/1", "/webhooks/1", "/prices/1",
 ]  # fmt: skip
 
 

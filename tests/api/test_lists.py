@@ -23,6 +23,9 @@ LISTS: dict[str, tuple[dict[str, str], str]] = {
     "/items/review": ({}, "event_count"),
     "/items/review/barcodes": ({}, "item_name"),
     "/items/1/merges": ({}, "merged_at"),
+    "/items/1/prices": ({}, "paid_at"),
+    "/stock-value/items": ({}, "item_name"),
+    "/stock-value/locations": ({}, "value"),
     "/items/1/documents": ({}, "name"),
     "/types": ({}, "name"),
     "/tags": ({}, "name"),
@@ -73,6 +76,7 @@ QUERIES = {
     "/items/review": "list_stubs",
     "/items/review/barcodes": "list_same_barcodes",
     "/items/{item_id}/merges": "list_merges",
+    "/items/{item_id}/prices": "list_prices_of_item",
     "/jobs": "list_jobs",
     "/users": "list_users",
     "/api-keys": "list_api_keys",
@@ -103,7 +107,7 @@ async def three_of_each(admin: AsyncClient) -> None:
         made(await admin.post("/boxes", json={"name": name, "capacity": 1}))
         made(await admin.post("/types", json={"name": f"Type {name}"}))
         item = await new_item(admin, f"Thing {name}", min_quantity=9, seller=f"Seller {name}", tags=[f"tag {name}"])
-        await new_stock(admin, item, await new_location(admin, f"Place {name}"), number + 1)
+        await new_stock(admin, item, await new_location(admin, f"Place {name}"), number + 1, unit_price=3)
         made(await admin.post("/scanner/associate", json={"scanner_id": name, "user_id": me}))
         made(await admin.post("/alerts", json={"alert_type": "other", "message": name}))
         made(await admin.post("/api-keys", json={"name": name}))

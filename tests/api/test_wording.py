@@ -120,7 +120,7 @@ async def test_message_lists_allowed_values_of_a_filter(document: Json, admin: A
     assert tried >= {("/jobs", "status"), ("/logs", "severity"), ("/documents", "kind")}
     assert tried >= {(path, "type") for path in ("/events", "/exports/events.csv")}
     assert tried >= {(path, "storage_type") for path in ("/items", "/locations", "/boxes", "/exports/items.csv")}
-    assert "must be item, location or both" in refused(await admin.get("/skus?expand=item,places"), 422)["detail"]
+    assert "must be item, location, price" in refused(await admin.get("/skus?expand=item,places"), 422)["detail"]
     # In any case; unknown parameters are ignored.
     for path in (
         "/events?type=ADD",

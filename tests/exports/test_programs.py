@@ -52,7 +52,7 @@ async def fill(member: AsyncClient) -> None:
         seller="Corner shop",
         seller_link="https://example.org/r",
     )
-    await new_stock(member, resistor, shelf, 150, unit="pcs", notes="left", expiry_date="2030-01-31")
+    await new_stock(member, resistor, shelf, 150, unit="pcs", notes="left", expiry_date="2030-01-31", unit_price=0.0042)
     await new_stock(member, await new_item(member, "Solder"), garage, 2.5)
     await new_item(member, "Without stock")
 
@@ -113,6 +113,7 @@ async def test_stock_makes_the_round_trip(
         assert counts(report) == (2, 0, 0, 0), report["errors"]
         skus = await get(other, "/skus/", expand="location")
         assert shown(await get(other, "/items/"), skus, LOST[program]) == before
+        assert await get(other, "/stock-value") == await get(member, "/stock-value")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

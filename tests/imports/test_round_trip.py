@@ -48,8 +48,8 @@ async def _fill(member: AsyncClient) -> None:
         }
         assert fields.keys() == set(NewItem.__struct_fields__), "every field of an item makes the round trip"
         item = await new_item(member, **fields)
-        await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1")
-        await new_stock(member, item, chest, 2, expiry_date="2030-01-31", lot=f"={number}")
+        await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1", unit_price=number + 0.000001)
+        await new_stock(member, item, chest, 2, expiry_date="2030-01-31", lot=f"={number}", unit="g", unit_price=0.5)
         await new_stock(member, item, chest, 1, expiry_date="2030-01-31", serial="S;1", lot="2030-01-31", unit="kit")
         await new_stock(member, item, location, 0)
         kit = await new_stock(member, item, location, 2, lot="kit")
@@ -77,6 +77,7 @@ async def _content(member: AsyncClient) -> list[Any]:
     names = ("expiry_date", "lot", "serial", "opened_on", "quantity", "unit", "notes")
     own = ("id", "type_id", "version", "created_at", "updated_at")
     return [
+        await get(member, "/stock-value"),
         sorted([repr(value) for name, value in sorted(item.items()) if name not in own] for item in items),
         sorted((sku["item"]["code"], sku["location"]["path"], *(repr(sku[name]) for name in names)) for sku in skus),
     ]

@@ -163,7 +163,7 @@ def test_nothing_optional_has_a_default(document: Document) -> None:
 def test_responses_name_all_their_fields_as_required(document: Document) -> None:
     schemas = document["components"]["schemas"]
     assert set(schemas["Item"]["required"]) == set(schemas["Item"]["properties"])
-    assert set(schemas["Sku"]["properties"]) - set(schemas["Sku"]["required"]) == {"item", "location"}
+    assert set(schemas["Sku"]["properties"]) - set(schemas["Sku"]["required"]) == {"item", "location", "price"}
     assert schemas["NewItem"]["required"] == ["name"]
     assert set(schemas["Problem"]["required"]) == {"title", "status", "detail"}
 

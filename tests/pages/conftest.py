@@ -105,7 +105,7 @@ async def make_samples(admin: AsyncClient, member: AsyncClient, backup_dir: Path
     """One of everything, with the id 1, and stock with a history: what the addresses of pages are tried with."""
     item = await new_item(admin, "Coffee", upc="4006381333931", min_quantity=10, tags=["breakfast"])
     shelf = await new_location(admin)
-    sku = await new_stock(admin, item, shelf, 5, expiry_date="2026-01-31")
+    sku = await new_stock(admin, item, shelf, 5, expiry_date="2026-01-31", unit_price=2.49)
     made(await admin.post("/boxes/", json={"capacity": 2}))
     made(await admin.post("/types/", json={"name": "Food"}))
     made(await admin.post("/types/1/fields", json={"name": "Grade", "kind": "choice", "choices": ["A", "B"]}))

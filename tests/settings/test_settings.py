@@ -19,6 +19,7 @@ AT_FIRST = {
     "backup_keep": 7,
     "expiring_soon_days": 7,
     "emptied_days": 90,
+    "currency": "EUR",
     "measure_rules": [],
     "timezone": local_zone("")[1],
 }

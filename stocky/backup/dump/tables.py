@@ -42,6 +42,7 @@ _API_NAMES = {
     "item_type": "types",
     "listed_project": "shopping_list_projects",
     "location": "locations",
+    "price": "prices",
     "project": "projects",
     "project_entry": "project_items",
     "project_withdrawal": "project_withdrawals",

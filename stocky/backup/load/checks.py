@@ -68,7 +68,7 @@ def check_rows(path: Path) -> None:
 def check_database(path: Path, *, needs_admin: bool) -> None:
     """Raises BadRequest naming the faults. Checks run in parallel threads; SQLite's own release the GIL."""
     checks: list[Check] = [_damage, _references, _times, _ledger, _unreadable, _merge_cycles, _location_cycles, _boxes]
-    checks.append(_field_values)
+    checks += [_field_values, _prices]
     if needs_admin:
         checks.append(_admins)
     with ThreadPoolExecutor(2) as threads:
@@ -118,6 +118,17 @@ def _boxes(connection: sqlite3.Connection) -> Iterator[str]:
          WHERE NOT EXISTS (SELECT 1 FROM location AS own WHERE own.box_no = box.box_no AND own.loc_no IS NULL)""")
     for (box_no,) in rows:
         yield f"box {box_no} is no location"
+
+
+def _prices(connection: sqlite3.Connection) -> Iterator[str]:
+    misplaced = """
+        SELECT count(*) FROM price
+          LEFT JOIN sku ON sku.id = price.sku_id
+          LEFT JOIN stock_event AS event ON event.id = price.event_id
+         WHERE sku.item_id <> price.item_id OR event.item_id <> price.item_id OR event.sku_id <> price.sku_id"""
+    (count,) = connection.execute(misplaced).fetchone()
+    if count:
+        yield f"{count} prices name another item than their event or their SKU"
 
 
 def _field_values(connection: sqlite3.Connection) -> Iterator[str]:

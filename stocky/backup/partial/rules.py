@@ -153,6 +153,8 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
             )
     if {"sku", "stock_event"} & added.keys():
         yield from _check_ledger(live, staging)
+    if added.get("price"):
+        yield from _check_prices(live, staging)
     yield from _check_merges(live, staging, {table for table, rows in added.items() if rows})
     if added.get("item_field_value"):
         yield from _check_fields(live, staging)
@@ -256,6 +258,19 @@ def _check_ledger(live: str, staging: str) -> Generator[str, Any, None]:
         found = yield query
         if found:
             raise BadRequest(f"Nothing was imported: {fault.format(found[0][0])}")
+
+
+def _check_prices(live: str, staging: str) -> Generator[str, Any, None]:
+    """Checks that imported prices are of the items of their events and SKUs as they are here."""
+    found = yield f"""
+        SELECT price.id FROM {live}.price AS price
+          LEFT JOIN {live}.sku AS sku ON sku.id = price.sku_id
+          LEFT JOIN {live}.stock_event AS event ON event.id = price.event_id
+         WHERE price.id IN (SELECT id FROM {staging}.price)
+           AND (sku.item_id <> price.item_id OR event.item_id <> price.item_id OR event.sku_id <> price.sku_id)
+         LIMIT 1"""
+    if found:
+        raise BadRequest(f"Nothing was imported: price {found[0][0]} would name another item than its event or its SKU")
 
 
 def _check_fields(live: str, staging: str) -> Generator[str, Any, None]:

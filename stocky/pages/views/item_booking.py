@@ -15,6 +15,7 @@ from stocky.catalogue import location_repository
 from stocky.catalogue import repository as catalogue
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
+from stocky.money import UnitPrice
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.item_page import show
 from stocky.pages.refusals import checked, refused
@@ -22,9 +23,10 @@ from stocky.pages.rendering import Html, fragment_of, page, see_other
 from stocky.pages.typed import find_location
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import Id
+from stocky.settings.repository import get_currency
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Adjustment, EventId, Lot, NewSku, NewUndo, Notes, Serial, Unit
+from stocky.stock.schemas import Adjustment, EventId, Lot, NewSku, NewUndo, Notes, Seller, Serial, Unit
 
 
 class Step(Adjustment, kw_only=True):
@@ -43,6 +45,8 @@ class NewStock(Struct, kw_only=True):
     event_id: EventId | None = None
     lot: Lot | None = None
     serial: Serial | None = None
+    unit_price: UnitPrice | None = None
+    seller: Seller | None = None
 
     def __post_init__(self) -> None:
         to_milli(self.quantity)
@@ -88,6 +92,9 @@ async def add_stock(
                 event_id=data.event_id,
                 lot=data.lot,
                 serial=data.serial,
+                unit_price=data.unit_price,
+                # The form has the field for a seller even where nothing was paid.
+                seller=None if data.unit_price is None else data.seller or None,
             )
             await service.add_stock(recorder, new, user)
     if not form.errors:
@@ -122,7 +129,15 @@ async def _new_stock_page(request: Request[Any, Any, Any], read: Connection, ite
     if request.method == "GET" and chosen.isascii() and chosen.isdigit():
         form.values["location_id"] = [chosen]
         location_path = (await location_repository.get_location(read, int(chosen[:15]))).path
-    return page(request, "item-stock-new.html", form.status, item=item, form=form, location_path=location_path)
+    return page(
+        request,
+        "item-stock-new.html",
+        form.status,
+        item=item,
+        form=form,
+        location_path=location_path,
+        currency=await get_currency(read),
+    )
 
 
 routes = [step, show_new_stock, add_stock, undo_event]

@@ -13,11 +13,13 @@ from stocky.catalogue import repository as catalogue
 from stocky.db import Connection, Database
 from stocky.errors import Invalid, NotFound
 from stocky.http.parameters import PathId
+from stocky.money import UnitPrice
 from stocky.pages.forms import Form, read_form
 from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import find_location
 from stocky.quantity import Quantity, to_milli
+from stocky.settings.repository import get_currency
 from stocky.stock import repository, service, units
 from stocky.stock.item_stock import get_stocked_items
 from stocky.stock.recorder import Recorder
@@ -34,10 +36,13 @@ class Amount(Struct, kw_only=True):
     unit: Unit | UnsetType = UNSET
     note: Notes | None = None
     event_id: EventId | None = None
+    unit_price: UnitPrice | None = None
 
     def __post_init__(self) -> None:
         if to_milli(self.quantity) == 0 and self.how != "set":
             raise ValueError("quantity: must be more than 0")
+        if self.unit_price is not None and self.how != "add":
+            raise ValueError("unit_price: is for what is added")
 
 
 class Moving(Struct, kw_only=True):
@@ -151,7 +156,9 @@ async def _book(database: Database, recorder: Recorder, sku_id: int, amount: Amo
     unit, quantity = amount.unit, amount.quantity
     if amount.how != "set":
         delta = quantity if amount.how == "add" else -quantity
-        change = Adjustment(delta=delta, unit=unit, event_id=amount.event_id, note=amount.note)
+        change = Adjustment(
+            delta=delta, unit=unit, event_id=amount.event_id, note=amount.note, unit_price=amount.unit_price
+        )
         await service.adjust_stock(recorder, sku_id, change, by)
         return
     if unit is not UNSET:
@@ -189,7 +196,15 @@ async def _page(request: Request[Any, Any, Any], read: Connection, item_id: int,
                 kin = units.measure_of(sku.unit).kind
                 names = [name for name, measure in units.MEASURES.items() if measure.kind == kin and len(name) < 6]
                 return page(
-                    request, "item-sku.html", form.status, item=found.item, stock=stock, sku=sku, form=form, units=names
+                    request,
+                    "item-sku.html",
+                    form.status,
+                    item=found.item,
+                    stock=stock,
+                    sku=sku,
+                    form=form,
+                    units=names,
+                    currency=await get_currency(read),
                 )
     item = await catalogue.get_item(read, item_id)
     raise NotFound(f"{item.name} has no such stock any more; its history has it")

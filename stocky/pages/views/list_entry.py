@@ -18,6 +18,7 @@ from stocky.pages.pickers import pick_location
 from stocky.pages.put_away import chosen_location, make_rows
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.ticks import Tick, book_tick
+from stocky.settings.repository import get_currency
 from stocky.shopping import repository, service
 from stocky.shopping.schemas import Entry, ItemEntryChange, PlaceholderChange
 from stocky.stock.recorder import Recorder
@@ -121,6 +122,7 @@ async def _page(
         shopping_list = await repository.get_list(read, list_id, user)
         entry = await _find(read, user, list_id, entry_id)
         (row,) = await make_rows(read, [entry], await chosen_location(request, read))
+        currency = await get_currency(read)
     return page(
         request,
         "list-entry.html",
@@ -130,6 +132,7 @@ async def _page(
         form=form or filled({"quantity": entry.quantity, "text": entry.text}),
         buying=buying or Form(),
         event_id=str(uuid4()),
+        currency=currency,
     )
 
 

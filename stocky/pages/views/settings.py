@@ -15,6 +15,7 @@ from stocky.auth.schemas import Principal
 from stocky.backup.store import Kind
 from stocky.clock import local_zone
 from stocky.db import Connection
+from stocky.money import list_currencies
 from stocky.pages.backup_verdict import CONTENTS
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.languages import Text, _
@@ -58,6 +59,7 @@ def _page(request: Request[Any, Any, Any], state: State, form: Form[Any]) -> Htm
         local_time=f"{clock.now().astimezone(zone):%H:%M}",
         kinds=[(kind.value, CONTENTS[kind]) for kind in (Kind.ARCHIVE, Kind.SQL)],
         done=_DONE.get(request.query_params.get("done", "")),
+        currencies=list_currencies(),
     )
 
 

@@ -32,6 +32,7 @@ SETTINGS = {
     "backup_keep": "3",
     "expiring_soon_days": "10",
     "emptied_days": "30",
+    "currency": "CHF",
 }
 
 
@@ -68,11 +69,14 @@ async def test_wrong_settings(browse: Browse, admin: AsyncClient) -> None:
     browser = await browse("admin")
     await browser.show("/settings")
     before = await get(admin, "/settings/")
-    answer = await browser.submit("/settings", SETTINGS | {"backup_keep": "0", "backup_schedule_time": "25:00"})
+    answer = await browser.submit(
+        "/settings", SETTINGS | {"backup_keep": "0", "backup_schedule_time": "25:00", "currency": "euro"}
+    )
     assert answer.status_code == 422
     page = Page(answer.text)
     assert page.faults == []
     assert "must be at least 1" in answer.text
+    assert "must be a code of three capital letters" in answer.text
     assert 'value="25:00"' in answer.text, "what was typed is kept"
     assert await get(admin, "/settings/") == before
 

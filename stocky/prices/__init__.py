@@ -1,0 +1,1 @@
+"""What was paid for stock, and what the stock is worth by it."""

@@ -1,0 +1,109 @@
+"""Which price counts for which stock: the last of its lot, or else the last of its item. Pure rules, no database.
+
+A lot is what SKUs of an item with one expiry date, lot and serial number share, wherever they are. All arithmetic is on
+integers and fractions; only the value of a SKU is rounded, to a millionth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from stocky.money import nearest
+from stocky.stock import units
+
+# The expiry date, the lot and the serial number, as the driver returns them.
+Lot = tuple[Any, str, str]
+NO_LOT: Lot = (None, "", "")
+
+
+class Paid(NamedTuple):
+    """A price: `micro` millionths for `per_milli` thousandths of `unit`. Later ones compare as greater."""
+
+    paid_at: Any
+    id: int
+    micro: int
+    per_milli: int
+    unit: str
+
+
+class Stock(NamedTuple):
+    """A SKU with a quantity in thousandths; the columns of list_stock_to_value."""
+
+    id: int
+    item_id: int
+    location_id: int
+    expiry_date: Any
+    lot: str
+    serial: str
+    opened_on: Any
+    unit: str
+    milli: int
+
+    @property
+    def key(self) -> Lot:
+        return (self.expiry_date, self.lot, self.serial)
+
+
+class KnownPrices:
+    """The last price of each lot and each item."""
+
+    def __init__(self) -> None:
+        self._of_item: dict[int, Paid] = {}
+        self._of_stock_without_lot: dict[int, Paid] = {}
+        self._of_lot: dict[tuple[int, Lot], Paid] = {}
+        self._lots: dict[int, int] = {}
+
+    def add(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Adds prices, in any order, as list_prices_known returns them."""
+        for id, item_id, expiry_date, lot, serial, micro, per_milli, unit, paid_at in rows:
+            paid = Paid(paid_at, id, micro, per_milli, unit)
+            last = self._of_item.get(item_id)
+            if last is None or last < paid:
+                self._of_item[item_id] = paid
+            key = (expiry_date, lot, serial)
+            if key == NO_LOT:
+                before = self._of_stock_without_lot.get(item_id)
+                if before is None or before < paid:
+                    self._of_stock_without_lot[item_id] = paid
+            else:
+                before = self._of_lot.get((item_id, key))
+                if before is None or before < paid:
+                    self._of_lot[item_id, key] = paid
+            if before is None:
+                self._lots[item_id] = self._lots.get(item_id, 0) + 1
+
+    def of_item(self, item_id: int) -> Paid | None:
+        return self._of_item.get(item_id)
+
+    def of_lot(self, item_id: int, lot: Lot) -> Paid | None:
+        if lot == NO_LOT:
+            return self._of_stock_without_lot.get(item_id)
+        return self._of_lot.get((item_id, lot))
+
+    def may_inherit(self, stock: Stock) -> bool:
+        """Whether the price of this stock may be that of the lot that it was moved from, under another key.
+
+        That is what was opened, or its expiry date or number corrected, after a move. An item with prices of one lot
+        only has no other price to choose from.
+        """
+        is_lot = stock.opened_on is not None or stock.key != NO_LOT
+        return is_lot and self._lots.get(stock.item_id, 0) > 1 and self.of_lot(stock.item_id, stock.key) is None
+
+
+def value_of(milli: int, unit: str, paid: Paid, pack_milli: int | None) -> int | None:
+    """What a quantity costs, in millionths; None if the price is for a unit of another kind."""
+    ratio = units.ratio(unit, paid.unit, pack_milli)
+    if ratio is None:
+        return None
+    if ratio == 1:
+        product = milli * paid.micro
+        whole, rest = divmod(product, paid.per_milli)
+        return whole if not rest else nearest(Fraction(product, paid.per_milli))
+    return nearest(ratio * milli * paid.micro / paid.per_milli)
+
+
+def needs_pack(stock: Stock, paid: Paid) -> bool:
+    """Whether the pack size of the item is needed to convert from the unit of the stock into that of the price."""
+    return stock.unit != paid.unit and (units.is_pack(stock.unit) or units.is_pack(paid.unit))
