@@ -75,6 +75,16 @@ ON_ONE_POSTGRES = frozenset(
 # Folders whose tests show what is built on repositories with tests on both dialects: half run on SQLite, half on
 # Postgres. All pages run on both in test_every_page.
 ON_EITHER_DIALECT = frozenset(["labels", "pages", "stories"])
+# Files of other folders of which the same is true: what they show lies above the database, and each test takes seconds.
+FILES_ON_EITHER_DIALECT = frozenset(
+    [
+        "auth/test_accounts_command.py",
+        "documents/test_archives.py",
+        "documents/test_rezipped_archives.py",
+        "webhooks/test_deliveries.py",
+        "webhooks/test_failures.py",
+    ]
+)
 ON_BOTH_DIALECTS = frozenset(["test_every_page.py"])
 
 # Folders whose tests show what differs between the versions of Postgres, or with and without pg_trgm.
@@ -221,10 +231,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "dialect" in metafunc.fixturenames:
         test = metafunc.definition
         available = metafunc.config.stash[_databases].dialects
-        folder = test.path.relative_to(Path(__file__).parent).parts[0]
+        file = test.path.relative_to(Path(__file__).parent)
+        folder = file.parts[0]
+        is_on_either = folder in ON_EITHER_DIALECT or file.as_posix() in FILES_ON_EITHER_DIALECT
         if test.get_closest_marker("one_database"):
             dialects = ["sqlite"]
-        elif folder in ON_EITHER_DIALECT and test.path.name not in ON_BOTH_DIALECTS:
+        elif is_on_either and file.name not in ON_BOTH_DIALECTS:
             dialects = [available[zlib.crc32(test.nodeid.encode()) % 2]]
         elif folder in ON_ONE_POSTGRES or test.get_closest_marker("one_postgres"):
             dialects = ["sqlite", "postgres-embedded"]
