@@ -91,7 +91,8 @@ def holds_nul(text: bytes) -> bool:
 
 def holds_escaped_nul(text: bytes) -> bool:
     """Whether JSON text contains an escaped NUL, the only way to write one."""
-    return b"\\u0000" in text and _ESCAPED_NUL.search(text) is not None
+    # Most bodies have no backslash; finding a single byte is far faster than finding six.
+    return b"\\" in text and b"\\u0000" in text and _ESCAPED_NUL.search(text) is not None
 
 
 def _cut_off() -> BadRequest:

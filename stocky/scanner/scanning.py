@@ -136,8 +136,9 @@ class ScanPosting(Posting):
         quantity_milli = self._quantity_milli()
         if quantity_milli is None:
             kind = None
-        is_unknown = kind is not None and hinted is None and bool(str(scan.location_hint or "").strip())
-        self.unknown_hint = scan.location_hint if is_unknown else None
+        self.unknown_hint = None
+        if kind is not None and hinted is None and scan.location_hint and str(scan.location_hint).strip():
+            self.unknown_hint = scan.location_hint
         if self.needs_location:
             kind = None
         if kind is None:
