@@ -50,7 +50,7 @@ from stocky.http.request import StockyRequest, long_read
 from stocky.http.response_cache import ResponseCache
 from stocky.http.routing import Router
 from stocky.names import name_key
-from stocky.schema import MAX_ID, Message, StorageType
+from stocky.schema import MAX_ID, LocationKind, Message, StorageType
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
 TypeId = Annotated[
@@ -71,6 +71,10 @@ ParentFilter = Annotated[
 ]
 LocationsWithin = Annotated[
     int | None, Parameter(ge=1, le=MAX_ID, description="Only locations in this one, at any depth", required=False)
+]
+KindFilter = Annotated[
+    LocationKind | None,
+    Parameter(description="`place`: without persons; `person`: those to whom things are lent", required=False),
 ]
 Force = Annotated[bool, Parameter(description="Also remove the values that items would lose", required=False)]
 WithCounts = Annotated[
@@ -337,6 +341,7 @@ async def list_locations(
     box_no: BoxNo = None,
     parent_id: ParentFilter = None,
     within: LocationsWithin = None,
+    kind: KindFilter = None,
     counts: WithCounts = False,
 ) -> list[Location]:
     """Locations by name; with `sort=path` each is followed by those in it."""
@@ -351,6 +356,7 @@ async def list_locations(
         box_no=box_no,
         parent_id=parent_id,
         within=within,
+        kind=kind,
     )
     if counts:
         await location_repository.add_counts(read, found)

@@ -68,7 +68,7 @@ def check_rows(path: Path) -> None:
 def check_database(path: Path, *, needs_admin: bool) -> None:
     """Raises BadRequest naming the faults. Checks run in parallel threads; SQLite's own release the GIL."""
     checks: list[Check] = [_damage, _references, _times, _ledger, _unreadable, _merge_cycles, _location_cycles, _boxes]
-    checks.append(_field_values)
+    checks += [_field_values, _loans]
     if needs_admin:
         checks.append(_admins)
     with ThreadPoolExecutor(2) as threads:
@@ -118,6 +118,13 @@ def _boxes(connection: sqlite3.Connection) -> Iterator[str]:
          WHERE NOT EXISTS (SELECT 1 FROM location AS own WHERE own.box_no = box.box_no AND own.loc_no IS NULL)""")
     for (box_no,) in rows:
         yield f"box {box_no} is no location"
+
+
+def _loans(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yields a fault for loans that contradict the ledger, by the rules of `stocky check`."""
+    query = load_queries(resource("sql"), "sqlite")["list_loan_faults"]
+    for (message,) in connection.execute(query.text, query.values({"limit": FAULTS})):
+        yield message
 
 
 def _field_values(connection: sqlite3.Connection) -> Iterator[str]:
