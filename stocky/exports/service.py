@@ -129,6 +129,7 @@ class _Stock(Struct):
     lot: str
     serial: str
     opened_on: date | None
+    location_kind: str
 
 
 class _Event(Struct):
@@ -164,7 +165,7 @@ ITEM_COLUMNS = (
 )  # fmt: skip
 STOCK_COLUMNS = (
     "code", "name", "barcode", "location", "location_storage_type", "box_no", "loc_no", "quantity", "unit",
-    "expiry_date", "notes", "location_path", "lot", "serial", "opened_on",
+    "expiry_date", "notes", "location_path", "lot", "serial", "opened_on", "location_kind",
 )  # fmt: skip
 EVENT_COLUMNS = (
     "id", "occurred_at", "recorded_at", "type", "code", "name", "location", "expiry_date", "delta", "quantity_after",
@@ -410,7 +411,7 @@ def _stock_row(stock: _Stock) -> Sequence[Any]:
     return (
         stock.code, stock.name, stock.barcode, stock.location, stock.location_storage_type, stock.box_no, stock.loc_no,
         quantity_cell(stock.quantity_milli), stock.unit, stock.expiry_date, stock.notes, stock.location_path,
-        stock.lot, stock.serial, stock.opened_on,
+        stock.lot, stock.serial, stock.opened_on, stock.location_kind,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from stocky.logs import audit
 from stocky.names import name_key
 from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
-from stocky.schema import StorageType
+from stocky.schema import LocationKind, StorageType
 from stocky.stock import repository as stock_repository
 from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from stocky.stock.recorder import Recorder
@@ -212,6 +212,7 @@ class Applier:
             new = NewLocation(
                 name=path[len(around) + 3 :] if around else path,
                 storage_type=stock.storage_type if path == stock.location_path else StorageType.OTHER,
+                kind=stock.kind if path == stock.location_path else LocationKind.PLACE,
                 parent_id=None if location is None else location.id,
             )
             created = await location_repository.add_location(tx, new, self._by)
