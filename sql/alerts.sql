@@ -2,30 +2,32 @@
 
 -- list_causes --
 -- The causes of alerts of the items :ids, each with its alert, if any; then (is_gone) the alerts whose cause has
--- ended. :today is the first expiry date that is not expired, :soon the last that counts as expiring.
+-- ended. :today is the first expiry date that is not expired, :soon the last that counts as expiring; :local_today is
+-- the first due date that is not overdue. What a person has is in no storage.
 WITH chosen (id) AS (
     SELECT id FROM item WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-), cause (alert_type, item_id, sku_id, threshold_milli) AS (
-    SELECT 'low_stock', item.id, CAST(NULL AS BIGINT), item.min_quantity_milli
+), cause (alert_type, item_id, sku_id, threshold_milli, due_on) AS (
+    SELECT 'low_stock', item.id, CAST(NULL AS BIGINT), item.min_quantity_milli, CAST(NULL AS DATE)
       FROM chosen JOIN item ON item.id = chosen.id
      WHERE item.is_active
        AND item.min_quantity_milli >= (SELECT item_amount.total_milli FROM item_amount
                                         WHERE item_amount.item_id = item.id)
     UNION ALL
-    SELECT 'negative_stock', sku.item_id, sku.id, 0
+    SELECT 'negative_stock', sku.item_id, sku.id, 0, NULL
       FROM chosen JOIN sku ON sku.item_id = chosen.id
      WHERE sku.quantity_milli < 0
     UNION ALL
-    SELECT CASE WHEN sku.expiry_date < :today THEN 'expired' ELSE 'expiring' END, sku.item_id, sku.id, NULL
+    SELECT CASE WHEN sku.expiry_date < :today THEN 'expired' ELSE 'expiring' END, sku.item_id, sku.id, NULL, NULL
       FROM chosen JOIN sku ON sku.item_id = chosen.id
      WHERE sku.quantity_milli > 0 AND sku.expiry_date <= :soon
     UNION ALL
-    SELECT 'storage_mismatch', sku.item_id, sku.id, NULL
+    SELECT 'storage_mismatch', sku.item_id, sku.id, NULL, NULL
       FROM chosen
       JOIN sku ON sku.item_id = chosen.id
       JOIN item ON item.id = chosen.id
       JOIN location ON location.id = sku.location_id
      WHERE sku.quantity_milli > 0
+       AND location.kind = 'place'
        AND ((item.default_storage_type = 'freezer' AND location.storage_type <> 'freezer')
             OR (item.default_storage_type = 'refrigerator'
                 AND location.storage_type NOT IN ('refrigerator', 'freezer')))
@@ -42,10 +44,18 @@ WITH chosen (id) AS (
                             WHERE above.storage_type = 'freezer'
                                OR (above.storage_type = 'refrigerator'
                                    AND item.default_storage_type = 'refrigerator')))
+    UNION ALL
+    SELECT 'overdue', held.item_id, held.sku_id, NULL, held.due_on
+      FROM (SELECT sku.item_id, sku.id AS sku_id,
+                   (SELECT min(loan.due_on) FROM loan_detail AS loan
+                     WHERE loan.sku_id = sku.id AND loan.due_on < :local_today AND loan.outstanding_milli > 0) AS due_on
+              FROM chosen JOIN sku ON sku.item_id = chosen.id
+             WHERE sku.quantity_milli > 0) AS held
+     WHERE held.due_on IS NOT NULL
 )
 SELECT cause.alert_type, cause.item_id, cause.sku_id, cause.threshold_milli, item.name AS item_name,
        location.path AS location_path, item.default_storage_type AS storage_type, sku.expiry_date,
-       alert.id AS alert_id, alert.message, FALSE AS is_gone
+       cause.due_on, alert.id AS alert_id, alert.message, FALSE AS is_gone
   FROM cause
   JOIN item ON item.id = cause.item_id
   LEFT JOIN sku ON sku.id = cause.sku_id
@@ -53,7 +63,7 @@ SELECT cause.alert_type, cause.item_id, cause.sku_id, cause.threshold_milli, ite
   LEFT JOIN alert ON alert.item_id = cause.item_id AND alert.alert_type = cause.alert_type AND alert.cause_lasts
                  AND coalesce(alert.sku_id, 0) = coalesce(cause.sku_id, 0)
 UNION ALL
-SELECT alert.alert_type, alert.item_id, alert.sku_id, NULL, '', NULL, '', NULL, alert.id, alert.message, TRUE
+SELECT alert.alert_type, alert.item_id, alert.sku_id, NULL, '', NULL, '', NULL, NULL, alert.id, alert.message, TRUE
   FROM chosen
   JOIN alert ON alert.item_id = chosen.id
  WHERE alert.cause_lasts

@@ -17,6 +17,8 @@ UNION ALL SELECT 'item_merge', count(*) FROM item_merge
 UNION ALL SELECT 'item_tag', count(*) FROM item_tag
 UNION ALL SELECT 'item_type', count(*) FROM item_type
 UNION ALL SELECT 'listed_project', count(*) FROM listed_project
+UNION ALL SELECT 'loan', count(*) FROM loan
+UNION ALL SELECT 'loan_return', count(*) FROM loan_return
 UNION ALL SELECT 'location', count(*) FROM location
 UNION ALL SELECT 'price', count(*) FROM price
 UNION ALL SELECT 'project', count(*) FROM project

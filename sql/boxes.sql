@@ -93,7 +93,7 @@ UPDATE location
 
 -- list_stocked_box_locations --
 -- The box's locations after :after with a quantity other than 0.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE box_no = :box_no AND loc_no > :after AND is_active
    AND EXISTS (SELECT 1 FROM sku WHERE sku.location_id = location.id AND sku.quantity_milli <> 0)
@@ -102,7 +102,7 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id
 -- list_locations_in_places --
 -- The active locations in the box's places after :after; for 0 also those in the box that are none of its places.
 SELECT child.id, child.name, child.description, child.storage_type, child.is_active, child.box_no, child.loc_no,
-       child.parent_id, child.path, child.created_at, child.updated_at
+       child.parent_id, child.path, child.kind, child.created_at, child.updated_at
   FROM location AS around
   JOIN location AS child ON child.parent_id = around.id AND child.is_active
  WHERE around.box_no = :box_no
@@ -117,7 +117,7 @@ UPDATE location
 
 -- list_box_locations --
 -- The active locations of a box, by number.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE box_no = :box_no AND loc_no IS NOT NULL AND is_active
  ORDER BY /* sort: location_id = id; name = lower(name); loc_no */ loc_no

@@ -27,7 +27,8 @@ SELECT sku.id, sku.item_id, item.code, item.name,
        (SELECT barcode.code FROM barcode WHERE barcode.item_id = item.id AND barcode.is_primary) AS barcode,
        location.name AS location, location.path AS location_path, location.storage_type AS location_storage_type,
        CASE WHEN location.loc_no IS NOT NULL THEN location.box_no END AS box_no, location.loc_no,
-       sku.quantity_milli, sku.unit, sku.expiry_date, sku.notes, sku.lot, sku.serial, sku.opened_on
+       sku.quantity_milli, sku.unit, sku.expiry_date, sku.notes, sku.lot, sku.serial, sku.opened_on,
+       location.kind AS location_kind
   FROM sku
   JOIN item ON item.id = sku.item_id
   JOIN location ON location.id = sku.location_id

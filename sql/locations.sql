@@ -3,24 +3,26 @@
 
 -- get_location --
 -- One location.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE id = :id;
 
 -- find_locations_named --
 -- The active locations whose path or name has the key :key.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE is_active AND (path_key = :key OR name_key = :key)
  ORDER BY path_key, id;
 
 -- list_locations --
 -- Locations by name; all filters optional, :pattern for LIKE in lower case, also of the path if it has a slash.
+-- :kind is place or person.
 -- :parent_id 0 is for those in no other one; :within is for all in a location, however deep.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
+   AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)
    AND (CAST(:box_no AS BIGINT) IS NULL OR (box_no = :box_no AND loc_no IS NOT NULL))
    AND (CAST(:parent_id AS BIGINT) IS NULL OR coalesce(parent_id, 0) = :parent_id)
    AND (CAST(:within AS BIGINT) IS NULL OR (id IN (locations_within(:within)) AND id <> :within))
@@ -33,23 +35,24 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id
  LIMIT :limit OFFSET :skip;
 
 -- list_locations_by_kind --
--- The locations other than boxes and their places, by kind and name; all other filters optional. With :top_only those
--- in no other location.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+-- The locations other than boxes and their places, by storage type and name, persons last; all other filters optional.
+-- With :top_only those in no other location.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE box_no IS NULL
    AND is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
+   AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)
    AND (NOT :top_only OR parent_id IS NULL)
    AND (CAST(:pattern AS TEXT) IS NULL
         OR contains(name, :pattern) OR contains(description, :pattern)
         OR (CAST(:pattern AS TEXT) LIKE '%/%' AND contains(path, :pattern)))
- ORDER BY storage_type, lower(name), id
+ ORDER BY kind DESC, storage_type, lower(name), id
  LIMIT :limit OFFSET :skip;
 
 -- list_children --
 -- The active locations directly in the location :id, without the places of a box, by name.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE parent_id = :id AND is_active AND loc_no IS NULL
  ORDER BY lower(name), id
@@ -66,7 +69,7 @@ WITH RECURSIVE inside (id, parent_id) AS (
     SELECT child.id, child.parent_id
       FROM inside JOIN location AS child ON child.parent_id = inside.id AND child.is_active
 )
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE id IN (SELECT inside.id FROM inside)
    AND (loc_no IS NULL OR id IN (SELECT inside.parent_id FROM inside))
@@ -75,7 +78,7 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id
 
 -- list_locations_by_id --
 -- The locations :ids.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
   FROM location
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
@@ -91,20 +94,20 @@ WITH RECURSIVE above (id, parent_id, level) AS (
      WHERE above.level < 200
 )
 SELECT location.id, location.name, location.description, location.storage_type, location.is_active, location.box_no,
-       location.loc_no, location.parent_id, location.path, location.created_at, location.updated_at
+       location.loc_no, location.parent_id, location.path, location.kind, location.created_at, location.updated_at
   FROM above JOIN location ON location.id = above.id
  ORDER BY above.level DESC;
 
 -- add_location --
 -- Adds a location; its path is set afterwards.
-INSERT INTO location (name, name_key, description, storage_type, parent_id, created_at, updated_at)
-VALUES (:name, :name_key, :description, :storage_type, :parent_id, :created_at, :created_at)
+INSERT INTO location (name, name_key, description, storage_type, kind, parent_id, created_at, updated_at)
+VALUES (:name, :name_key, :description, :storage_type, :kind, :parent_id, :created_at, :created_at)
 RETURNING id;
 
 -- change_location --
 -- Changes a location apart from where it is; one that comes back counts as a duplicate no longer.
 UPDATE location
-   SET description = :description, storage_type = :storage_type,
+   SET description = :description, storage_type = :storage_type, kind = :kind,
        duplicate_no = CASE WHEN :is_active AND NOT is_active THEN 0 ELSE duplicate_no END, is_active = :is_active,
        updated_at = :updated_at
  WHERE id = :id;

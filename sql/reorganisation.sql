@@ -1,17 +1,19 @@
 -- Plans of moves, and the stock they are computed from.
 
 -- list_spots --
--- Every active location. A box itself is like a location in no box: it may hold several items.
+-- Every active location that is no person. A box itself is like a location in no box: it may hold several items.
 SELECT id, path AS name, CASE WHEN loc_no IS NOT NULL THEN box_no END AS box_no, loc_no, storage_type
   FROM location
- WHERE is_active;
+ WHERE is_active AND kind = 'place';
 
 -- list_things --
--- The items with stock, with their types.
+-- The items with stock at hand, with their types.
 SELECT item.id, item.name, item.default_storage_type AS storage_type, item_type.name AS type_name
   FROM item
   LEFT JOIN item_type ON item_type.id = item.type_id
- WHERE EXISTS (SELECT 1 FROM sku WHERE sku.item_id = item.id AND sku.quantity_milli <> 0);
+ WHERE EXISTS (SELECT 1 FROM sku
+                WHERE sku.item_id = item.id AND sku.quantity_milli <> 0
+                  AND sku.location_id NOT IN (SELECT id FROM location WHERE kind = 'person'));
 
 -- list_tags_of_things --
 -- The tags of every item, in a fixed order.
@@ -21,9 +23,10 @@ SELECT item_tag.item_id, tag.name
  ORDER BY item_tag.item_id, tag.name_key;
 
 -- list_lots --
--- All SKUs, including empty ones: they have the unit of a lot at a location.
+-- All SKUs, including empty ones: they have the unit of a lot at a location. What is lent is not moved.
 SELECT item_id, location_id, expiry_date, lot, serial, opened_on, quantity_milli, unit
-  FROM sku;
+  FROM sku
+ WHERE location_id NOT IN (SELECT id FROM location WHERE kind = 'person');
 
 -- list_items_at --
 -- The items with stock at the locations :ids.

@@ -51,14 +51,14 @@ SELECT found.item_id, found.text
 
 -- list_item_locations --
 -- The stock of the items :ids per location, largest first.
-SELECT sku.item_id, location.id, location.name, location.path, location.storage_type, location.box_no, location.loc_no,
-       sum(CAST(sku.quantity_milli AS DOUBLE PRECISION)) / 1000 AS quantity, sku.unit,
+SELECT sku.item_id, location.id, location.name, location.path, location.storage_type, location.kind, location.box_no,
+       location.loc_no, sum(CAST(sku.quantity_milli AS DOUBLE PRECISION)) / 1000 AS quantity, sku.unit,
        min(sku.expiry_date) AS expiry_date
   FROM sku
   JOIN location ON location.id = sku.location_id
  WHERE sku.is_active AND sku.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
- GROUP BY sku.item_id, location.id, location.name, location.path, location.storage_type, location.box_no,
-          location.loc_no, sku.unit
+ GROUP BY sku.item_id, location.id, location.name, location.path, location.storage_type, location.kind,
+          location.box_no, location.loc_no, sku.unit
  ORDER BY sum(CAST(sku.quantity_milli AS DOUBLE PRECISION)) DESC, location.id;
 
 -- list_pending --

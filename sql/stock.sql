@@ -33,7 +33,7 @@ SELECT code, coalesce(merged_into_id, id) AS id
 
 -- find_locations --
 -- Active locations by :ids, by the :keys of their paths or names, or at :loc_nos in the boxes :box_nos.
-SELECT id, name, path, box_no, loc_no
+SELECT id, name, path, box_no, loc_no, kind = 'person' AS is_person
   FROM location
  WHERE is_active
    AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -101,6 +101,14 @@ SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.lot, sku.seria
        sku.unit, sku.notes, sku.is_active, sku.version, sku.created_at, sku.updated_at
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN sku ON sku.item_id = CAST(wanted.value AS BIGINT);
+
+-- list_persons_with --
+-- The persons at whom there are SKUs of the items :ids.
+SELECT DISTINCT location.id
+  FROM location
+  JOIN sku ON sku.location_id = location.id
+ WHERE location.kind = 'person'
+   AND sku.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_packs --
 -- The thousandths that one scan counts, for each barcode of the items :ids.
@@ -333,7 +341,7 @@ SELECT sku.id
 -- list_stock_of_items --
 -- The SKUs of the items :ids with their locations: each item's in the order of names, an earlier expiry date first.
 SELECT sku.id AS sku_id, sku.item_id, sku.location_id, location.path AS location_path, location.storage_type,
-       location.box_no, location.loc_no, sku.expiry_date, sku.lot, sku.serial, sku.opened_on,
+       location.kind, location.box_no, location.loc_no, sku.expiry_date, sku.lot, sku.serial, sku.opened_on,
        CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.notes, sku.updated_at
   FROM sku
   JOIN location ON location.id = sku.location_id

@@ -97,7 +97,7 @@ HAVING count(*) > 1
  LIMIT :limit;
 
 -- list_location_faults --
--- Locations that are in themselves, in a hidden one, or whose path is not that of the names above them; boxes without
+-- Locations that are in themselves, in a hidden one or a person, or whose path is not that of the names above them; boxes without
 -- a location.
 WITH RECURSIVE placed (id, path, path_key) AS (
     SELECT id, step, step_key FROM location_step WHERE parent_id IS NULL
@@ -115,6 +115,10 @@ SELECT message
         SELECT 'location ' || CAST(location.id AS TEXT) || ' is in use, and in one that is hidden'
           FROM location JOIN location AS parent ON parent.id = location.parent_id
          WHERE location.is_active AND NOT parent.is_active
+        UNION ALL
+        SELECT 'location ' || CAST(location.id AS TEXT) || ' is in a person'
+          FROM location JOIN location AS parent ON parent.id = location.parent_id
+         WHERE location.is_active AND parent.kind = 'person'
         UNION ALL
         SELECT 'box ' || CAST(box.box_no AS TEXT) || ' is no location'
           FROM box

@@ -35,6 +35,7 @@ from stocky.http.routing import Router, register
 from stocky.imports.handlers import import_routes
 from stocky.jobs.handlers import job_routes
 from stocky.labels.handlers import label_routes
+from stocky.lending.handlers import loan_routes
 from stocky.live.handlers import live_routes
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
@@ -69,6 +70,7 @@ api_routes: list[Router | HTTPRouteHandler] = [
     label_routes,
     reorganisation_routes,
     sku_routes,
+    loan_routes,
     scanner_routes,
     event_routes,
     live_routes,

@@ -16,6 +16,8 @@ FAR_AWAY = datetime(9999, 12, 30, tzinfo=UTC)
 SKEW = timedelta(minutes=2)
 
 _LOCALTIME = Path("/etc/localtime")
+# The zone of `local_today`; None is the system's.
+_zone: tzinfo | None = None
 
 
 def now() -> datetime:
@@ -26,6 +28,17 @@ def now() -> datetime:
 def today() -> date:
     """The date in UTC."""
     return now().date()
+
+
+def use_zone(zone: tzinfo | None) -> None:
+    """Sets the zone of `local_today`, which is that of the settings: they are read once."""
+    global _zone
+    _zone = zone
+
+
+def local_today() -> date:
+    """The date in the configured zone, by which days that people name pass."""
+    return now().astimezone(_zone).date()
 
 
 def day_bounds(first: date, days: int, zone: tzinfo | None) -> list[datetime]:

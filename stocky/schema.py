@@ -60,6 +60,13 @@ class StorageType(AnyCase):
     OTHER = "other"
 
 
+class LocationKind(AnyCase):
+    """Whether a location is a place, or a person to whom things are lent."""
+
+    PLACE = "place"
+    PERSON = "person"
+
+
 class OversellPolicy(AnyCase):
     """What happens when more is removed than is in stock."""
 

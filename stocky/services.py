@@ -13,7 +13,7 @@ from stocky.backup.rescue import Rescue
 from stocky.backup.schedule import BackupUpkeep
 from stocky.catalogue.item_pages import ItemPages
 from stocky.catalogue.version_bumps import VersionBumps
-from stocky.clock import local_zone
+from stocky.clock import local_zone, use_zone
 from stocky.config import Config
 from stocky.db import make_database
 from stocky.documents.garbage_collector import GarbageCollector
@@ -60,6 +60,7 @@ class Services:
         self.item_pages = ItemPages(self.database)
         self.jobs = Jobs(self.database)
         self.zone, self.timezone = local_zone(config.timezone)
+        use_zone(self.zone)
         self.schedule = Schedule(self.jobs, self.zone)
         self.activity = Activity(self.database, self.zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)

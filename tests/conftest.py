@@ -54,6 +54,7 @@ ON_ONE_POSTGRES = frozenset(
         "guide",
         "imports",
         "jobs",
+        "lending",
         "logs",
         "lookup",
         "merging",

@@ -18,7 +18,7 @@ SELECT id, name, oversell_policy, is_active, version, merged_into_id, min_quanti
 -- find_locations --
 -- Active locations by :ids, by the :keys of their paths or names, or at :loc_nos in the boxes :box_nos, locked until the
 -- transaction ends.
-SELECT id, name, path, box_no, loc_no
+SELECT id, name, path, box_no, loc_no, kind = 'person' AS is_person
   FROM location
  WHERE is_active
    AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))

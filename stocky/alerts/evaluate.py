@@ -1,16 +1,18 @@
 """Alerts caused by the stock: raised and resolved once per cause, in the transaction that starts or ends the cause.
 
 The causes: an item at or below its minimum (`low_stock`), a SKU below zero (`negative_stock`), a lot that expires
-within the configured days (`expiring`) or has expired (`expired`), and an item outside its cold storage
-(`storage_mismatch`): a freezer item anywhere else, a refrigerator item outside refrigerator and freezer. The items are
-locked during evaluation, so that concurrent processes do not interfere.
+within the configured days (`expiring`) or has expired (`expired`), an item outside its cold storage
+(`storage_mismatch`): a freezer item anywhere else, a refrigerator item outside refrigerator and freezer, and a loan
+that is outstanding after its due date (`overdue`). The items are locked during evaluation, so that concurrent processes
+do not interfere.
 
-Lots expire by time alone, without a transaction that would evaluate them: a daily job evaluates all alerts.
+Lots expire by time alone, without a transaction that would evaluate them: a daily job evaluates all alerts. Another one
+evaluates loans when the day begins in the configured time zone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
@@ -37,6 +39,9 @@ DAILY_ITEMS_AT_ONCE = 200
 MOST_ITEMS_AT_ONCE = 1_000
 # Lots expire with the day in UTC.
 DAILY_AT = time(0, 5, tzinfo=UTC)
+# Loans are due by the day in the configured time zone.
+LOANS_KIND = "alerts.loans"
+LOANS_AT = time(0, 5)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -50,6 +55,7 @@ class Cause(msgspec.Struct, frozen=True):
     location_path: str | None
     storage_type: str
     expiry_date: date | None
+    due_on: date | None
     alert_id: int | None
     message: str | None
     is_gone: bool
@@ -64,6 +70,8 @@ class Cause(msgspec.Struct, frozen=True):
             return f"{subject} is below zero: more was removed than was in stock"
         if self.alert_type == "storage_mismatch":
             return f"{subject} belongs in the {self.storage_type}"
+        if self.alert_type == "overdue":
+            return f"{subject} was due on {self.due_on}"
         return f"{subject} {'expired' if self.alert_type == 'expired' else 'expires'} on {self.expiry_date}"
 
 
@@ -80,6 +88,7 @@ async def evaluate_alerts(tx: Connection, item_ids: Iterable[int]) -> None:
         ids=sorted(item_ids),
         today=today,
         soon=today + timedelta(days=settings.expiring_soon_days),
+        local_today=clock.local_today(),
     )
     gone = [each.alert_id for each in causes if each.is_gone and each.alert_id is not None]
     if gone:
@@ -123,6 +132,17 @@ async def list_watched_items(read: Connection, after: int, limit: int) -> list[i
     return [row["id"] for row in await read.all("list_watched_items", dict[str, int], after=after, limit=limit)]
 
 
+async def list_items_due(read: Connection, after: int, limit: int) -> list[int]:
+    """Ids after `after` of items with an overdue loan, in ascending order."""
+    today = clock.local_today()
+    found = await read.all("list_items_due", dict[str, int], after=after, today=today, limit=limit)
+    return [row["id"] for row in found]
+
+
+# Ids after one, and how many.
+ListItems = Callable[[Connection, int, int], Awaitable[list[int]]]
+
+
 class DailyCheck:
     """The daily check of one process."""
 
@@ -132,17 +152,26 @@ class DailyCheck:
         self._zone = zone
         ended = alert_on_failure(ServiceAlert.ALERT_CHECK_FAILED, "The daily check for alerts")
         jobs.register(DAILY_KIND, self.run, is_exclusive=True, ended=ended)
+        jobs.register(LOANS_KIND, self.run_loans, is_exclusive=True, ended=ended)
 
     def register_tasks(self, schedule: Schedule) -> None:
-        """Registers the daily check."""
+        """Registers the daily checks."""
         schedule.daily(DAILY_KIND, self._due)
+        schedule.daily(LOANS_KIND, self._loans_due)
 
     async def run(self, parameters: dict[str, Any], report: ProgressCallback) -> None:
         """Evaluates the alerts of every item that may have one."""
+        await self._evaluate(list_watched_items, report)
+
+    async def run_loans(self, parameters: dict[str, Any], report: ProgressCallback) -> None:
+        """Evaluates the alerts of every item with a loan that is overdue."""
+        await self._evaluate(list_items_due, report)
+
+    async def _evaluate(self, list_items: ListItems, report: ProgressCallback) -> None:
         last = done = 0
         while True:
             async with self._database.transaction() as tx:
-                ids = await list_watched_items(tx, last, DAILY_ITEMS_AT_ONCE)
+                ids = await list_items(tx, last, DAILY_ITEMS_AT_ONCE)
                 await evaluate_items(tx, ids)
             if not ids:
                 return
@@ -155,6 +184,10 @@ class DailyCheck:
                 return None
         at = datetime.combine(clock.today(), DAILY_AT).astimezone(self._zone).time()
         return Due(at, clock.LONG_AGO)
+
+    async def _loans_due(self) -> Due | None:
+        async with self._database.read() as read:
+            return Due(LOANS_AT, clock.LONG_AGO) if await list_items_due(read, 0, 1) else None
 
 
 async def queue_check(tx: Connection, by: str | None) -> None:

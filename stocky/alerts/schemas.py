@@ -22,6 +22,7 @@ class AlertCause(AnyCase):
     EXPIRING = "expiring"
     NEGATIVE_STOCK = "negative_stock"
     STORAGE_MISMATCH = "storage_mismatch"
+    OVERDUE = "overdue"
 
 
 class ServiceAlert(StrEnum):

@@ -33,6 +33,8 @@ _ITEM = "(SELECT item.name FROM item WHERE item.id = this.item_id)"
 _TAG = "(SELECT tag.name FROM tag WHERE tag.id = this.tag_id)"
 _FIELD = "(SELECT item_field.name FROM item_field WHERE item_field.id = this.field_id)"
 _LOCATION = "(SELECT location.path FROM location WHERE location.id = this.location_id)"
+_LENT = "(SELECT item.name FROM sku JOIN item ON item.id = sku.item_id WHERE sku.id = this.sku_id)"
+_PERSON = "(SELECT location.path FROM sku JOIN location ON location.id = sku.location_id WHERE sku.id = this.sku_id)"
 # The name of a row, in SQL of both dialects; other tables use the key. Never URLs or values of settings.
 NAMES = {
     "alert": "this.message",
@@ -48,6 +50,7 @@ NAMES = {
     "item_tag": f"{_ITEM} || ': ' || {_TAG}",
     "item_type": "this.name",
     "listed_project": "(SELECT project.name FROM project WHERE project.id = this.project_id)",
+    "loan": f"{_LENT} || ', ' || {_PERSON}",
     "location": "this.path",
     "price": f"{_ITEM} || ', ' || this.seller",
     "project": "this.name",

@@ -28,7 +28,7 @@ from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound, Unavailable
 from stocky.logs import audit
 from stocky.names import name_key
-from stocky.schema import StorageType, is_empty, or_current
+from stocky.schema import LocationKind, StorageType, is_empty, or_current
 
 # Attempts to get a free number while other processes take the same one.
 NUMBER_ATTEMPTS = 100
@@ -160,6 +160,7 @@ async def change_box(tx: Connection, box_no: int, change: BoxChange, by: Princip
         id=own.id,
         description=or_current(change.description, box.description) or "",
         storage_type=storage_type,
+        kind=LocationKind.PLACE,
         is_active=is_active,
         updated_at=clock.now(),
     )

@@ -53,7 +53,7 @@ from stocky.http.routing import Router
 from stocky.names import name_key
 from stocky.prices.repository import find_last_price
 from stocky.prices.schemas import PricedItem
-from stocky.schema import MAX_ID, Message, StorageType
+from stocky.schema import MAX_ID, LocationKind, Message, StorageType
 
 Versioned = TypeVar("Versioned", Item, ItemField)
 
@@ -79,6 +79,10 @@ LocationsWithin = Annotated[
 ]
 ItemExpand = Annotated[
     Literal["price"] | None, Parameter(description="`price`: with what was paid last", required=False)
+]
+KindFilter = Annotated[
+    LocationKind | None,
+    Parameter(description="`place`: without persons; `person`: those to whom things are lent", required=False),
 ]
 Force = Annotated[bool, Parameter(description="Also remove the values that items would lose", required=False)]
 WithCounts = Annotated[
@@ -364,6 +368,7 @@ async def list_locations(
     box_no: BoxNo = None,
     parent_id: ParentFilter = None,
     within: LocationsWithin = None,
+    kind: KindFilter = None,
     counts: WithCounts = False,
 ) -> list[Location]:
     """Locations by name; with `sort=path` each is followed by those in it."""
@@ -378,6 +383,7 @@ async def list_locations(
         box_no=box_no,
         parent_id=parent_id,
         within=within,
+        kind=kind,
     )
     if counts:
         await location_repository.add_counts(read, found)

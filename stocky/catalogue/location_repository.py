@@ -26,7 +26,7 @@ from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
 from stocky.names import name_key
-from stocky.schema import StorageType, is_empty, or_current
+from stocky.schema import LocationKind, StorageType, is_empty, or_current
 
 
 class _Counts(Struct):
@@ -98,6 +98,7 @@ async def list_locations(
     box_no: int | None = None,
     parent_id: int | None = None,
     within: int | None = None,
+    kind: LocationKind | None = None,
     listing: Listing | None = None,
 ) -> list[Location]:
     """Locations by name, or in the order of `listing`.
@@ -116,6 +117,7 @@ async def list_locations(
         box_no=box_no,
         parent_id=parent_id,
         within=within,
+        kind=kind,
     )
 
 
@@ -126,14 +128,19 @@ async def list_locations_by_kind(
     limit: int,
     search: str | None = None,
     storage_type: StorageType | None = None,
+    kind: LocationKind | None = None,
     is_active: bool = True,
     top_only: bool = False,
 ) -> list[Location]:
-    """Locations other than boxes and their places, by storage type and name; `top_only`: those in no other one."""
+    """Locations other than boxes and their places, by storage type and name, persons last.
+
+    `top_only`: those in no other one.
+    """
     return await read.all(
         "list_locations_by_kind",
         Location,
         top_only=top_only,
+        kind=kind,
         skip=skip,
         limit=limit,
         pattern=like_pattern(search),
@@ -179,6 +186,7 @@ async def add_location(tx: Connection, new: NewLocation, by: Principal) -> Locat
         name_key=name_key(new.name),
         description=new.description or "",
         storage_type=new.storage_type,
+        kind=new.kind,
         parent_id=new.parent_id,
         created_at=clock.now(),
     )
@@ -192,7 +200,7 @@ async def change_location(tx: Connection, location_id: int, change: LocationChan
     """Applies `change`.
 
     Raises NotFound, Invalid for a path that is too long, and Conflict for a name that is taken, a location with stock
-    or others in it, a parent that is in it, or a field that its box decides.
+    or others in it, a parent that is in it or a person, or a field that its box decides.
     """
     if is_empty(change):
         return await get_location(tx, location_id)
@@ -201,12 +209,15 @@ async def change_location(tx: Connection, location_id: int, change: LocationChan
     is_active = or_current(change.is_active, location.is_active)
     storage_type = or_current(change.storage_type, location.storage_type)
     name, parent_id = or_current(change.name, location.name), or_current(change.parent_id, location.parent_id)
+    kind = or_current(change.kind, location.kind)
     _check_box(location, is_active=is_active, storage_type=storage_type, parent_id=parent_id)
     inside = await list_inside(tx, location_id)
     ids = [each.id for each in inside]
     await tx.all("lock_locations", dict[str, int], ids=ids)
     if location.is_active and not is_active:
         await _check_empty(tx, location, inside)
+    if kind is not location.kind:
+        await _check_kind(tx, location, inside)
     if is_active and parent_id is not None:
         await check_parent(tx, parent_id)
     if (name, parent_id) != (location.name, location.parent_id):
@@ -216,6 +227,7 @@ async def change_location(tx: Connection, location_id: int, change: LocationChan
         id=location_id,
         description=or_current(change.description, location.description) or "",
         storage_type=storage_type,
+        kind=kind,
         is_active=is_active,
         updated_at=clock.now(),
     )
@@ -232,6 +244,26 @@ async def remove_location(tx: Connection, location_id: int, by: Principal) -> No
     location = await get_location(tx, location_id)
     if location.is_active:
         await change_location(tx, location_id, LocationChange(is_active=False), by)
+
+
+async def _check_kind(tx: Connection, location: Location, inside: list[Inside]) -> None:
+    """Raises Conflict for a box or its places, and while stock or other locations are in it.
+
+    What arrives at a person is a loan, so what was there before would be none.
+    """
+    if location.box_no is not None:
+        raise Conflict(f"{location.name} belongs to box {location.box_no}, so it cannot be a person", field="kind")
+    if await tx.value("location_holds_stock", location_id=location.id) is not None:
+        raise Conflict(
+            f"{location.name} holds stock; move it somewhere else, then change the kind", kind="in-use", field="kind"
+        )
+    others = [each.path for each in inside if each.id != location.id]
+    if others:
+        raise Conflict(
+            f"Other locations are in {location.path}: {named(others)}. Move them out, then change the kind",
+            kind="in-use",
+            field="kind",
+        )
 
 
 def _check_box(location: Location, *, is_active: bool, storage_type: StorageType, parent_id: int | None) -> None:

@@ -11,6 +11,7 @@ from stocky.catalogue.schemas import LONGEST_PATH, Location
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound
 from stocky.names import name_key
+from stocky.schema import LocationKind
 
 # The locations that an error message names.
 NAMED = 10
@@ -35,7 +36,7 @@ async def list_inside(read: Connection, location_id: int) -> list[Inside]:
 
 
 async def check_parent(tx: Connection, parent_id: int) -> Location:
-    """The location to put an active one in. Raises NotFound, Conflict for a hidden one."""
+    """The location to put an active one in. Raises NotFound, Conflict for a hidden one or a person."""
     parent = await tx.one("get_location", Location, id=parent_id)
     if parent is None:
         raise NotFound(f"There is no location with id {parent_id} to put it in")
@@ -43,6 +44,8 @@ async def check_parent(tx: Connection, parent_id: int) -> Location:
         raise Conflict(
             f"{parent.path} is hidden; show it first, or choose another location to put it in", field="parent_id"
         )
+    if parent.kind is LocationKind.PERSON:
+        raise Conflict(f"{parent.path} is a person; choose a place to put it in", field="parent_id")
     return parent
 
 

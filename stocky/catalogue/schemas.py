@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from stocky.barcodes.codes import LONGEST
 from stocky.catalogue.fields import Value
 from stocky.quantity import Quantity, to_milli
-from stocky.schema import MAX_ID, TRIMMED, VISIBLE, Id, OversellPolicy, StorageType
+from stocky.schema import MAX_ID, TRIMMED, VISIBLE, Id, LocationKind, OversellPolicy, StorageType
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=VISIBLE, examples=["Coffee, ground"])]
 Description = Annotated[str, Meta(max_length=1000)]
@@ -191,7 +191,10 @@ class LocationCounts(Struct, kw_only=True):
 
 
 class Location(Struct, kw_only=True):
-    """A location for stock. A place of a box has `box_no` and `loc_no`, the box itself only `box_no`."""
+    """A location for stock. A place of a box has `box_no` and `loc_no`, the box itself only `box_no`.
+
+    One of the kind `person` holds what is lent to that person.
+    """
 
     id: int
     name: str
@@ -204,6 +207,7 @@ class Location(Struct, kw_only=True):
     path: Annotated[
         str, Meta(description="The names from the top down, which name it everywhere", examples=["Garage / Shelf 2"])
     ]
+    kind: LocationKind = LocationKind.PLACE
     created_at: datetime
     updated_at: datetime
     counts: Annotated[LocationCounts | None, Meta(description="With `counts=true`, else null")] = None
@@ -216,6 +220,7 @@ class NewLocation(Struct, kw_only=True):
     description: Description | None = None
     storage_type: StorageType = StorageType.OTHER
     parent_id: ParentId | None = None
+    kind: LocationKind = LocationKind.PLACE
 
 
 class LocationChange(Struct, kw_only=True):
@@ -226,6 +231,7 @@ class LocationChange(Struct, kw_only=True):
     storage_type: StorageType | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
     parent_id: ParentId | None | UnsetType = UNSET
+    kind: LocationKind | UnsetType = UNSET
 
 
 class DuplicateLocation(Struct, kw_only=True):

@@ -23,13 +23,13 @@ from stocky.catalogue.fields import FieldKind, NewItemField
 from stocky.catalogue.schemas import Barcode, NewItem, NewItemType, NewLocation
 from stocky.db import Connection, Database
 from stocky.demo_data.month import DAYS, DemoItem, Month, People, arrival_location
-from stocky.demo_data.things import BOARDS, LOCATIONS, PARENTS, SEMICONDUCTORS, Thing, first_things
+from stocky.demo_data.things import BOARDS, LOCATIONS, NEIGHBOUR, PARENTS, SEMICONDUCTORS, Thing, first_things
 from stocky.names import name_key
 from stocky.projects.repository import add_project
 from stocky.projects.schemas import NewProject
 from stocky.scanner.repository import change_state, touch_scanner
 from stocky.scanner.schemas import Mode, StateChange
-from stocky.schema import OversellPolicy, StorageType
+from stocky.schema import LocationKind, OversellPolicy, StorageType
 from stocky.shopping.repository import add_list
 from stocky.shopping.schemas import NewEntry, NewList
 from stocky.shopping.service import add_to_list
@@ -149,7 +149,8 @@ async def _add_locations(tx: Connection, by: Principal) -> dict[str, int]:
     locations: dict[str, int] = {}
     for name, storage_type in LOCATIONS.items():
         parent_id = locations[PARENTS[name]] if name in PARENTS else None
-        new = NewLocation(name=name, storage_type=storage_type, parent_id=parent_id)
+        kind = LocationKind.PERSON if name == NEIGHBOUR else LocationKind.PLACE
+        new = NewLocation(name=name, storage_type=storage_type, parent_id=parent_id, kind=kind)
         locations[name] = (await location_repository.add_location(tx, new, by)).id
     return locations
 

@@ -19,6 +19,8 @@ T = TypeVar("T")
 MAX_THINGS = 100_000
 KITCHEN, BENCH, WORKSHOP = "Kitchen counter", "Workbench", "Workshop"
 BOARDS, SEMICONDUCTORS = "Bench drawer, boards", "Bench drawer, semiconductors"
+# A person, to whom things can be lent.
+NEIGHBOUR = "Anna next door"
 # Each after the one that it is in.
 LOCATIONS = {
     KITCHEN: StorageType.COUNTER,
@@ -37,6 +39,7 @@ LOCATIONS = {
     "Resistor and capacitor cabinet": StorageType.GARAGE,
     "Cable rack": StorageType.GARAGE,
     "Screw cabinet": StorageType.GARAGE,
+    NEIGHBOUR: StorageType.OTHER,
 }
 PARENTS = {
     BENCH: WORKSHOP,

@@ -130,6 +130,7 @@ class _Stock(Struct):
     lot: str
     serial: str
     opened_on: date | None
+    location_kind: str
     price_micro: int | None = None
 
 
@@ -166,7 +167,7 @@ ITEM_COLUMNS = (
 )  # fmt: skip
 STOCK_COLUMNS = (
     "code", "name", "barcode", "location", "location_storage_type", "box_no", "loc_no", "quantity", "unit",
-    "expiry_date", "notes", "location_path", "lot", "serial", "opened_on", "unit_price",
+    "expiry_date", "notes", "location_path", "lot", "serial", "opened_on", "unit_price", "location_kind",
 )  # fmt: skip
 EVENT_COLUMNS = (
     "id", "occurred_at", "recorded_at", "type", "code", "name", "location", "expiry_date", "delta", "quantity_after",
@@ -428,6 +429,7 @@ def _stock_row(stock: _Stock) -> Sequence[Any]:
         stock.code, stock.name, stock.barcode, stock.location, stock.location_storage_type, stock.box_no, stock.loc_no,
         quantity_cell(stock.quantity_milli), stock.unit, stock.expiry_date, stock.notes, stock.location_path,
         stock.lot, stock.serial, stock.opened_on, None if stock.price_micro is None else price_cell(stock.price_micro),
+        stock.location_kind,
     )  # fmt: skip
 
 

@@ -116,6 +116,9 @@ STRUCTS: dict[str, Any] = {
     "UserChange": {"username": "anna", "email": "anna@example.org"},
     "NewSku": {"item_id": 1, "location_id": 1, "quantity": 3, "expiry_date": "2026-12-31", "notes": "Top shelf"},
     "Adjustment": {"delta": 2, "note": "Counted twice"},
+    # The person of the demo data is its last location.
+    "NewLoan": {"sku_id": 1, "person_id": 17, "quantity": 1, "due_on": "2026-12-31"},
+    "LoanChange": {"due_on": "2026-12-31"},
     "Opening": {"quantity": 1, "note": "For breakfast"},
     "MergeRequest": {"into": 2},
     "NewEntry": {"item_id": 1, "quantity": 1},

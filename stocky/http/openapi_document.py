@@ -57,6 +57,7 @@ _TAGS = {
     "Reorganisation": "Plans that put similar items together and empty boxes",
     "Stock": "Quantities of an item at a location, by lot",
     "Prices": "What was paid for stock, and what the stock is worth",
+    "Lending": "What is lent to whom, and until when",
     "Scanner": "Scans, and the scanners that send them",
     "Events": "The ledger: every change of stock, immutable",
     "Documents": "PDFs, pictures and links of items",

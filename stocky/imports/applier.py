@@ -34,7 +34,7 @@ from stocky.names import name_key
 from stocky.prices import repository as prices
 from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
-from stocky.schema import StorageType
+from stocky.schema import LocationKind, StorageType
 from stocky.stock import repository as stock_repository
 from stocky.stock.operations import ItemKey, LocationKey, Operation, PaidPrice, Posting
 from stocky.stock.recorder import Recorder
@@ -214,6 +214,7 @@ class Applier:
             new = NewLocation(
                 name=path[len(around) + 3 :] if around else path,
                 storage_type=stock.storage_type if path == stock.location_path else StorageType.OTHER,
+                kind=stock.kind if path == stock.location_path else LocationKind.PLACE,
                 parent_id=None if location is None else location.id,
             )
             created = await location_repository.add_location(tx, new, self._by)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from stocky.catalogue.schemas import MAX_DAYS
 from stocky.money import MAX_PRICE, MICRO
 from stocky.quantity import MAX_QUANTITY
-from stocky.schema import OversellPolicy, StorageType
+from stocky.schema import LocationKind, OversellPolicy, StorageType
 
 E = TypeVar("E", bound=Enum)
 
@@ -171,6 +171,11 @@ def days_of(text: str) -> int:
 def storage_type_of(text: str) -> StorageType:
     """Raises Unreadable, which lists the choices."""
     return _choice(StorageType, text)
+
+
+def location_kind_of(text: str) -> LocationKind:
+    """Raises Unreadable, which lists the choices."""
+    return _choice(LocationKind, text)
 
 
 def oversell_policy_of(text: str) -> OversellPolicy:

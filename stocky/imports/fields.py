@@ -61,6 +61,7 @@ QUANTITIES = frozenset({"quantity", "min_quantity", "reorder_quantity"})
 READERS: dict[str, Callable[[str], Any]] = {
     "storage_type": cell_values.storage_type_of,
     "location_storage_type": cell_values.storage_type_of,
+    "location_kind": cell_values.location_kind_of,
     "oversell_policy": cell_values.oversell_policy_of,
     "box_no": cell_values.number_of,
     "loc_no": cell_values.number_of,
@@ -198,6 +199,12 @@ FIELDS = (
         about=About.STOCK,
         meaning="The storage type of a new location: pantry, refrigerator, freezer, counter, garage or other",
         example="pantry",
+    ),
+    Field(
+        name="location_kind",
+        about=About.STOCK,
+        meaning="What a new location is: place, or person for one to whom things are lent",
+        example="place",
     ),
     Field(
         name="box_no",

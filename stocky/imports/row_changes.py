@@ -23,7 +23,7 @@ from stocky.money import from_micro
 from stocky.names import name_key
 from stocky.prices.known import value_of
 from stocky.quantity import from_milli, to_milli
-from stocky.schema import FIELD_PREFIX, StorageType
+from stocky.schema import FIELD_PREFIX, LocationKind, StorageType
 from stocky.stock import units
 from stocky.stock.models import LotKey, SkuState
 
@@ -79,6 +79,7 @@ class StockStep(msgspec.Struct):
     # Whether the row has a path, and not what may be the name of a location elsewhere.
     is_path: bool
     storage_type: StorageType
+    kind: LocationKind
     sku_id: int | None
     event_id: str
     books: bool
@@ -234,6 +235,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         new_paths=new_paths,
         is_path="location_path" in values,
         storage_type=storage_type,
+        kind=values.get("location_kind") or LocationKind.PLACE,
         sku_id=sku_id,
         event_id=booking.event_id,
         books=books,

@@ -29,6 +29,7 @@ _COMPARE = (*_LOAD, Phase("comparing"))
 
 PHASES: dict[str, tuple[Phase, ...]] = {
     "alerts.look": (Phase("checking"),),
+    "alerts.loans": (Phase("checking"),),
     "backup.create": _DUMP,
     "backup.import": (*_LOAD, Phase("adding rows")),
     "backup.restore": (

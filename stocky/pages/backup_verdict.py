@@ -45,6 +45,8 @@ TABLES: dict[str, Text] = {
     "item_tag": _("Tags of items"),
     "item_type": _("Types"),
     "listed_project": _("Projects on shopping lists"),
+    "loan": _("Loans"),
+    "loan_return": _("Returns of loans"),
     "location": _("Locations"),
     "price": _("Prices"),
     "project": _("Projects"),

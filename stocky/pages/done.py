@@ -31,6 +31,7 @@ _ITEM: dict[str, Text] = {
     "listed": _("It is on the list"),
     "stocked": _("The stock is booked"),
     "undone": _("Undone"),
+    "returned": _("The return is booked"),
     "barcode": _("The barcode is added"),
     "no-barcode": _("The barcode is removed"),
     "document": _("The file is added"),

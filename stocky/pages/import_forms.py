@@ -33,6 +33,7 @@ FIELD_WORDS: dict[str, Text] = {
     "location": _("Location"),
     "location_path": _("Path of the location"),
     "location_storage_type": _("Kind of storage of the location"),
+    "location_kind": _("Place or person"),
     "box_no": _("Box number"),
     "loc_no": _("Slot number"),
     "quantity": _("Amount"),

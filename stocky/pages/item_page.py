@@ -1,4 +1,4 @@
-"""Reads what the page of an item shows: stock, history, documents and merges."""
+"""Reads what the page of an item shows: stock, loans, history, documents and merges."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from stocky.db import Connection
 from stocky.documents.repository import list_item_documents
 from stocky.documents.schemas import Document
 from stocky.errors import NotFound
+from stocky.lending.repository import list_loans
 from stocky.merging.repository import list_merges
 from stocky.pages.choices import OVERSELL_POLICIES
 from stocky.pages.done import done_with_item
@@ -32,6 +33,7 @@ LINES = 10
 _THUMBNAIL = 160
 _MOST_DOCUMENTS = 200
 _MOST_MERGES = 20
+_MOST_LOANS = 50
 
 
 class ShownStock(Struct, frozen=True):
@@ -83,6 +85,7 @@ async def show(
         fields=await show_values(read, item),
         last_price=await find_last_price(read, item_id),
         prices=await price_skus(read, [item_id]),
+        loans=await list_loans(read, item_id=item_id, skip=0, limit=_MOST_LOANS),
         merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
         can_change=can_change and item.merged_into_id is None,
         policies={value: label for value, label, _ in OVERSELL_POLICIES},
@@ -96,7 +99,7 @@ def _remark(item: Item, sku: LocatedStock, soon_days: int) -> str:
         return "below_zero"
     if not sku.quantity:
         return ""
-    if is_misplaced(item.default_storage_type, sku.storage_type):
+    if not sku.is_lent and is_misplaced(item.default_storage_type, sku.storage_type):
         return "wrong_location"
     return expiry_remark(sku.expiry_date, soon_days)
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from stocky import clock
 from stocky.catalogue.schemas import Item
-from stocky.schema import StorageType
+from stocky.schema import LocationKind, StorageType
 from stocky.search.schemas import FoundItem
 from stocky.stock.item_stock import StockedItem
 
@@ -22,6 +22,7 @@ class LocationStock(Struct, frozen=True):
     storage_type: StorageType
     quantity: float
     unit: str
+    is_lent: bool = False
 
 
 class ItemRow(Struct, frozen=True):
@@ -44,7 +45,12 @@ def of_found(found: Iterable[FoundItem], soon_days: int) -> list[ItemRow]:
     for each in found:
         locations = [
             LocationStock(
-                stock.location.id, stock.location.path, stock.location.storage_type, stock.quantity, stock.unit
+                stock.location.id,
+                stock.location.path,
+                stock.location.storage_type,
+                stock.quantity,
+                stock.unit,
+                is_lent=stock.location.kind is LocationKind.PERSON,
             )
             for stock in each.locations
             if stock.quantity
@@ -85,7 +91,7 @@ def _remark(item: Item, locations: list[LocationStock], expires: date | None, so
     if any(
         is_misplaced(item.default_storage_type, location.storage_type)
         for location in locations
-        if location.quantity > 0
+        if location.quantity > 0 and not location.is_lent
     ):
         return "wrong_location"
     if item.min_quantity is not None and item.total_quantity <= item.min_quantity:
@@ -99,6 +105,6 @@ def _locations(stocked: StockedItem) -> list[LocationStock]:
         before = held.get((sku.location_id, sku.unit))
         quantity = sku.quantity if before is None else round(before.quantity + sku.quantity, 3)
         held[sku.location_id, sku.unit] = LocationStock(
-            sku.location_id, sku.location_path, sku.storage_type, quantity, sku.unit
+            sku.location_id, sku.location_path, sku.storage_type, quantity, sku.unit, is_lent=sku.is_lent
         )
     return [each for each in held.values() if each.quantity]

@@ -12,6 +12,7 @@ from stocky.pages.filters import filesize, number
 from stocky.pages.languages import Text, _
 
 KINDS: dict[str, Text] = {
+    "alerts.loans": _("Check for overdue loans"),
     "alerts.look": _("Check for alerts"),
     "backup.create": _("Backup"),
     "backup.import": _("Add rows of a backup"),

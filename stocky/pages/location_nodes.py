@@ -14,13 +14,17 @@ from stocky.catalogue import location_repository
 from stocky.catalogue.schemas import Location, LocationCounts
 from stocky.db import Connection
 from stocky.pages.languages import Text, _
+from stocky.schema import LocationKind
 
 # With more locations inside those of a page, only these are shown, each with the number inside.
 MOST_INSIDE = 400
 
 
 class Node(Struct, kw_only=True):
-    """A location or a group of locations, with the nodes in it; `around` is the path of what it is in."""
+    """A location or a group of locations, with the nodes in it; `around` is the path of what it is in.
+
+    `kind` is the storage type, or `person`.
+    """
 
     kind: str
     name: str | Text = ""
@@ -76,7 +80,7 @@ async def _list_inside(read: Connection, location_ids: set[int]) -> dict[int, li
 
 def _node(location: Location, children: Mapping[int, Sequence[Location]]) -> Node:
     return Node(
-        kind=location.storage_type.value,
+        kind="person" if location.kind is LocationKind.PERSON else location.storage_type.value,
         name=location.name if location.loc_no is None else _("Slot %(number)s", number=location.loc_no),
         path=page_of(location),
         around=location.path.removesuffix(location.name).removesuffix(" / ") if location.parent_id else "",

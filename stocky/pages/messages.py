@@ -92,6 +92,7 @@ MESSAGES: tuple[Text, ...] = (
     _("%(name)s at %(location)s belongs in the freezer"),
     _("%(name)s at %(location)s expired on %(day)s"),
     _("%(name)s at %(location)s expires on %(day)s"),
+    _("%(name)s at %(location)s was due on %(day)s"),
     # Of backups.
     _("Full restore completed: %(rows)s rows in %(tables)s tables. The previous data is in %(file)s."),
     _("The backup is complete and can be restored."),
@@ -126,6 +127,16 @@ MESSAGES: tuple[Text, ...] = (
     _("Some barcodes may lack a leading zero: %(samples)s"),
     _("No column holds a location; name the location of all rows"),
     _("Choose the project that needs the parts, or name a new one"),
+    # Of loans.
+    _("%(name)s was returned already: nothing of this loan is at %(person)s"),
+    _("Only %(number)s of this loan of %(name)s is at %(person)s; %(wanted)s cannot be returned"),
+    _("Nothing says where it came from; name the location to bring it to"),
+    _("%(path)s is no longer in use; name the location to bring it to"),
+    _("%(path)s is a place; lend to a location of the kind person, or move the stock"),
+    _("%(path)s is a person; choose a place to put it in"),
+    _("%(name)s belongs to box %(number)s, so it cannot be a person"),
+    _("%(name)s holds stock; move it somewhere else, then change the kind"),
+    _("Other locations are in %(path)s: %(names)s. Move them out, then change the kind"),
     # Of locations, lists and projects.
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
     _("There is no location %(text)s; type its whole name or path"),

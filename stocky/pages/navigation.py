@@ -50,6 +50,7 @@ NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
         _("Stock"),
         (
             _Link("/locations", _("Locations"), "location", readers, "l"),
+            _Link("/lent", _("Lent"), "users", readers),
             _Link("/review", _("Review"), "sparkle", members, "r"),
             _Link("/alerts", _("Alerts"), "alert", members, "t"),
             _Link("/activity", _("Activity"), "activity", allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY), "a"),

@@ -12,6 +12,7 @@ from stocky.catalogue.schemas import LONGEST_PATH, Item, Location
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid, NotFound
 from stocky.pages.forms import read_values
+from stocky.schema import LocationKind
 from stocky.search import repository as items
 
 # Answers that a picker shows.
@@ -65,8 +66,15 @@ async def find_items(read: Connection, text: str) -> list[Item]:
 
 
 async def find_locations(read: Connection, text: str) -> list[Location]:
-    """The answers of a location picker, by name."""
-    return await location_repository.list_locations(read, skip=0, limit=SHOWN, search=text or None)
+    """The answers of a location picker, by name; persons only for a text that names them."""
+    kind = None if text else LocationKind.PLACE
+    return await location_repository.list_locations(read, skip=0, limit=SHOWN, search=text or None, kind=kind)
+
+
+async def find_persons(read: Connection, text: str) -> list[Location]:
+    """The answers of a picker of persons, by name."""
+    kind = LocationKind.PERSON
+    return await location_repository.list_locations(read, skip=0, limit=SHOWN, search=text or None, kind=kind)
 
 
 def _text_to_find(typed: Typed, name: str) -> str:

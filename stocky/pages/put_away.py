@@ -1,4 +1,7 @@
-"""The location for bought items: the one with most of the item, else its previous one, else the user's last choice."""
+"""The location for bought items: the one with most of the item, else its previous one, else the user's last choice.
+
+It is never a person.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from stocky.catalogue.location_repository import get_location
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.errors import NotFound
+from stocky.schema import LocationKind
 from stocky.shopping.schemas import Entry
 from stocky.stock.item_stock import LocatedStock, get_stocked_items
 
@@ -37,10 +41,10 @@ async def make_rows(read: Connection, entries: list[Entry], default: Location | 
         stock = [] if entry.item.id is None else stocked.get(entry.item.id, [])
         row = Row(entry, [each for each in stock if each.quantity])
         if entry.item.id is not None:
-            if stock:
-                best = max(stock, key=lambda each: each.quantity)
+            if at_hand := [each for each in stock if not each.is_lent]:
+                best = max(at_hand, key=lambda each: each.quantity)
                 row.location_id, row.location_path = best.location_id, best.location_path
-                row.there = sum(each.quantity for each in stock if each.location_id == best.location_id)
+                row.there = sum(each.quantity for each in at_hand if each.location_id == best.location_id)
             elif default is not None:
                 row.location_id, row.location_path = default.id, default.path
         rows.append(row)
@@ -56,4 +60,4 @@ async def chosen_location(request: Request[Any, Any, Any], read: Connection) -> 
         location = await get_location(read, int(text))
     except NotFound:
         return None
-    return location if location.is_active else None
+    return location if location.is_active and location.kind is LocationKind.PLACE else None

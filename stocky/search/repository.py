@@ -22,7 +22,7 @@ from stocky.barcodes.reader import read_here
 from stocky.catalogue.repository import items_by_id, like_pattern
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
-from stocky.schema import StorageType
+from stocky.schema import LocationKind, StorageType
 from stocky.search.index import ItemId, Mark, read_sources
 from stocky.search.normalize import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
@@ -65,6 +65,7 @@ class _Location(Struct, kw_only=True):
     name: str
     path: str
     storage_type: StorageType
+    kind: LocationKind
     box_no: int | None
     loc_no: int | None
     quantity: float
@@ -212,6 +213,7 @@ async def _answers(tx: Connection, ids: list[int], found: dict[int, Ranked]) -> 
             name=each.name,
             path=each.path,
             storage_type=each.storage_type,
+            kind=each.kind,
             box_no=each.box_no,
             loc_no=each.loc_no,
         )

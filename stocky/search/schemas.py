@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from stocky.catalogue.schemas import Item
-from stocky.schema import StorageType
+from stocky.schema import LocationKind, StorageType
 
 MatchKind = Literal["exact", "whole", "begins", "words", "contains", "similar"]
 
@@ -32,6 +32,7 @@ class FoundPlace(Struct, kw_only=True):
     name: str
     path: Annotated[str, Meta(description="The names from the top down", examples=["Garage / Shelf 2"])]
     storage_type: StorageType
+    kind: LocationKind
     box_no: int | None
     loc_no: int | None
 

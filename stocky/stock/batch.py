@@ -258,13 +258,15 @@ class Batch:
         self.ledger.check_unit(operation, sku)
 
     def _only_location(self, operation: Operation, item: StockItem) -> int:
-        """The item's location, if it has exactly one."""
+        """The item's location, if it has exactly one. A person is meant only by a move, and if it has no other."""
         active = [sku for sku in self.ledger.skus(item.id) if sku.is_active]
         if not isinstance(operation.serial, AnyLot):
             active = [sku for sku in active if sku.serial == operation.serial and sku.quantity_milli] or active
         location_ids = {sku.location_id for sku in active if sku.quantity_milli} or {sku.location_id for sku in active}
         if operation.kind == "move" and operation.to_location is not None and operation.to_location.id is not None:
             location_ids.discard(operation.to_location.id)
+        if not (operation.kind == "move" and location_ids <= self.ledger.persons):
+            location_ids -= self.ledger.persons
         if len(location_ids) == 1:
             return location_ids.pop()
         where = "at no location yet" if not location_ids else f"at {len(location_ids)} locations"

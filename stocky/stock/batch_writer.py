@@ -19,6 +19,7 @@ from stocky.db import Connection
 from stocky.quantity import from_milli
 from stocky.stock.batch import Batch, RecordedEvent, StoredRejection
 from stocky.stock.ledger import Ledger
+from stocky.stock.loans import record_loans
 from stocky.stock.memory import StockMemory
 from stocky.stock.models import Entry, MergedStock, SkuState, StockItem
 from stocky.stock.operations import Operation, Posting
@@ -44,8 +45,9 @@ async def write_batch(tx: Connection, postings: list[Posting], cache: ItemCache,
         await kind.prepare(tx, members)
     operations = [operation for posting in postings for operation in posting.operations]
     await memory.begin(tx)
-    found = await resolve(tx, operations, memory.barcodes)
+    found, persons = await resolve(tx, operations, memory.barcodes)
     ledger = await _read_ledger(tx, operations, found, moment, memory)
+    ledger.persons = persons | await _read_persons(tx, operations, ledger)
     recorded, rejected = await _read_event_ids(tx, operations)
     items = await _read_items(tx, operations, found, ledger, cache)
     batch = Batch(ledger, found, recorded, rejected, items, moment)
@@ -155,6 +157,19 @@ async def _read_packs(
             item.pack_milli = pack_size(packs[item.id])
 
 
+async def _read_persons(tx: Connection, operations: list[Operation], ledger: Ledger) -> set[int]:
+    """The persons who have some of the items, if an operation may concern them without naming its location."""
+    if not ledger.items or not any(_is_anywhere(operation) for operation in operations):
+        return set()
+    return {row[0] for row in await tx.rows("list_persons_with", ids=set(ledger.items))}
+
+
+def _is_anywhere(operation: Operation) -> bool:
+    if operation.kind is None or operation.kind == "undo":
+        return False
+    return operation.location is None and operation.sku_id is None
+
+
 async def _lock_items(tx: Connection, ids: set[int], memory: StockMemory) -> list[StockItem]:
     items = [memory.items[id] for id in ids if id in memory.items]
     if missing := sorted(id for id in ids if id not in memory.items):
@@ -238,7 +253,8 @@ async def _write(tx: Connection, batch: Batch) -> None:
         await tx.execute_many("add_events", [_row(entry, moment) for entry in ledger.entries])
         if paid := [entry for entry in ledger.entries if entry.price is not None]:
             await tx.execute_many("add_prices", [_price_row(entry, moment) for entry in paid])
-        if crossed := items_with_changed_alerts(ledger) | ledger.reactivated:
+        lent = await record_loans(tx, ledger)
+        if crossed := items_with_changed_alerts(ledger) | ledger.reactivated | lent:
             await evaluate_alerts(tx, crossed)
     if batch.new_rejections:
         await tx.execute_many(

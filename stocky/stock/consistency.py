@@ -147,6 +147,8 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
             f"the piece of item {piece.item_id} with the serial number {piece.serial} is in stock at"
             f" {piece.places} places",
         )
+    for each in await read.all("list_loan_faults", _Message, limit=FAULTS):
+        yield Fault("loans", each.message)
     for merged in await read.all("list_merge_faults", _MergeFault, limit=FAULTS):
         yield Fault("merges", f"item {merged.id} was merged and {merged.fault}")
     for entry in await read.all("list_journal_faults", _JournalFault, limit=FAULTS):

@@ -11,7 +11,7 @@ from msgspec import Struct
 from stocky.catalogue.repository import ItemFilter, items_by_id, list_item_versions
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
-from stocky.schema import StorageType
+from stocky.schema import LocationKind, StorageType
 
 
 class LocatedStock(Struct, gc=False):
@@ -22,6 +22,7 @@ class LocatedStock(Struct, gc=False):
     location_id: int
     location_path: str
     storage_type: StorageType
+    kind: LocationKind
     box_no: int | None
     loc_no: int | None
     expiry_date: date | None
@@ -32,6 +33,11 @@ class LocatedStock(Struct, gc=False):
     unit: str
     notes: str
     updated_at: datetime
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether a person has it."""
+        return self.kind is LocationKind.PERSON
 
 
 class StockedItem(Struct):

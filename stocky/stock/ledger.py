@@ -35,6 +35,8 @@ class Ledger:
         self.changed: dict[int, SkuState] = {}
         self.created: list[SkuState] = []
         self.reversed: set[int] = set()
+        # Locations that are persons, as far as operations may concern them.
+        self.persons: set[int] = set()
         # Hidden items that a scan reactivates.
         self.reactivated: set[int] = set()
         self._by_item: dict[int, list[SkuState]] = {item.id: [] for item in items}
@@ -265,7 +267,7 @@ class Ledger:
     def remove(self, operation: Operation, item: StockItem, location_id: int | None) -> list[Entry]:
         """Removes stock from the named lot, or earliest expiry first; the item's policy decides about a shortage.
 
-        Without a location it is taken from all of them, and a shortage is rejected.
+        Without a location it is taken from all of them but persons, and a shortage is rejected.
         """
         _check_positive(operation)
         taken, is_short = self._take(operation, item, location_id)
@@ -484,7 +486,7 @@ class Ledger:
             sources = [
                 sku
                 for sku in self.skus(item.id)
-                if (location_id is None or sku.location_id == location_id)
+                if (sku.location_id not in self.persons if location_id is None else sku.location_id == location_id)
                 and sku.is_active
                 and is_named(operation, sku)
             ]

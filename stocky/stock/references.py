@@ -29,6 +29,7 @@ class _LocationRow(msgspec.Struct):
     path: str
     box_no: int | None
     loc_no: int | None
+    is_person: bool
 
 
 class _Locations:
@@ -36,6 +37,7 @@ class _Locations:
 
     def __init__(self, rows: list[_LocationRow], *, are_named: bool) -> None:
         self.ids = {row.id for row in rows}
+        self.persons = {row.id for row in rows if row.is_person}
         self._names = LocationNames(rows if are_named else [])
         self._places = {(row.box_no, row.loc_no): row.id for row in rows}
 
@@ -94,8 +96,11 @@ class ResolvedReferences(msgspec.Struct):
 
 async def resolve(
     tx: Connection, operations: list[Operation], barcodes: KnownBarcodes
-) -> dict[int, ResolvedReferences]:
-    """By the operation's identity: its item, its locations and the rows to undo, or the rejection."""
+) -> tuple[dict[int, ResolvedReferences], set[int]]:
+    """By the operation's identity: its item, its locations and the rows to undo, or the rejection.
+
+    Then those of the locations that are persons.
+    """
     skus = await _resolve_skus(tx, operations)
     undone = await _resolve_undone(tx, operations)
     touched = {row.location_id for row in skus.values()} | {row.location_id for row in undone}
@@ -122,7 +127,7 @@ async def resolve(
             one.rejection = rejection
     if unknown:
         await _add_stubs(tx, unknown, found, known)
-    return found
+    return found, locations.persons
 
 
 def batch_undone(operation: Operation) -> OperationRejected:

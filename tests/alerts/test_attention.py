@@ -45,6 +45,7 @@ async def test_counts_are_of_items(app: Litestar, member: AsyncClient) -> None:
         "expiring": 1,
         "negative_stock": 1,
         "storage_mismatch": 1,
+        "overdue": 0,
         "needs_review": 1,
         "unacknowledged": len(alerts) - 1,
     }

@@ -37,6 +37,7 @@ LISTS: dict[str, tuple[dict[str, str], str]] = {
     "/skus": ({}, "quantity"),
     "/skus/search": ({"q": "thing"}, "quantity"),
     "/skus/low-stock": ({}, "quantity"),
+    "/loans": ({}, "item_name"),
     "/scanner": ({}, "scanner_id"),
     "/scanner/associations": ({}, "scanner_id"),
     "/alerts": ({}, "created_at"),
@@ -68,6 +69,7 @@ QUERIES = {
     "/sellers": "list_sellers",
     "/documents": "list_documents",
     "/alerts": "list_alerts",
+    "/loans": "list_loans",
     "/scanner": "list_scanners",
     "/shopping-lists": "list_shopping_lists",
     "/shopping-lists/{list_id}/logs": "list_shopping_list_logs",
@@ -107,7 +109,9 @@ async def three_of_each(admin: AsyncClient) -> None:
         made(await admin.post("/boxes", json={"name": name, "capacity": 1}))
         made(await admin.post("/types", json={"name": f"Type {name}"}))
         item = await new_item(admin, f"Thing {name}", min_quantity=9, seller=f"Seller {name}", tags=[f"tag {name}"])
-        await new_stock(admin, item, await new_location(admin, f"Place {name}"), number + 1, unit_price=3)
+        sku = await new_stock(admin, item, await new_location(admin, f"Place {name}"), number + 1, unit_price=3)
+        person = await new_location(admin, f"Person {name}", kind="person")
+        made(await admin.post("/loans", json={"sku_id": sku["id"], "person_id": person["id"], "quantity": 0.5}))
         made(await admin.post("/scanner/associate", json={"scanner_id": name, "user_id": me}))
         made(await admin.post("/alerts", json={"alert_type": "other", "message": name}))
         made(await admin.post("/api-keys", json={"name": name}))

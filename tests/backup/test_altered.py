@@ -52,7 +52,8 @@ async def test_values_that_no_route_can_decode_are_found(admin: AsyncClient, tmp
             if expected not in message:
                 wrong[name, purpose] = message
     assert wrong == {}
-    harmless = "INSERT INTO \"location\" VALUES(900,'Harmless','','other',NULL,NULL,1,{0},{0},NULL,NULL,NULL,NULL,0);"
+    values = "900,'Harmless','','other',NULL,NULL,1,{0},{0},NULL,NULL,NULL,NULL,0,'place'"
+    harmless = f'INSERT INTO "location" VALUES({values});'
     for purpose in ("full", "verify"):
         content = altered(dump, harmless.format("'2026-01-01T00:00:00.000000Z'"))
         assert loaded(content, purpose, tmp_path) == ""  # type: ignore[arg-type]

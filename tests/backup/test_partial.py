@@ -424,6 +424,26 @@ async def test_wrong_existing_merge_record_does_not_block_import(admin: AsyncCli
         assert (await unmerge(admin, item))["is_active"]
 
 
+async def test_loans_fit_the_events_that_are_here(admin: AsyncClient, tea: Json, config: Config) -> None:
+    anna = await new_location(admin, "Anna", kind="person")
+    lent = {"sku_id": 1, "person_id": anna["id"], "quantity": 2, "due_on": "2026-01-31"}
+    made(await admin.post("/loans/", json=lent))
+    loan = await get(admin, "/loans/1")
+    (line,) = await lines(admin, "loan")
+    event, sku = loan["stock_event_id"], loan["sku_id"]
+    await schema.run_beside(config, "DELETE FROM loan")
+    other = line.replace(f"(1,{event},{sku},", f"(1,{event},1,")
+    refused(await send(admin, [other]), 400, "another SKU than its event")
+    refused(await send(admin, [line.replace(f",{sku},2000,", f",{sku},9000,")]), 400, "more than it brought")
+    assert made(await send(admin, [line]))["tables_affected"] == ["loans"]
+    assert await get(admin, "/loans/1") == loan
+    # A complete dump is checked by the same rules.
+    await schema.run_beside(config, "DELETE FROM loan")
+    wrong = altered(text_of(await take(admin)), line.replace(f",{sku},2000,", f",{sku},9000,"))
+    answer = await admin.post("/backup/import/full", json=as_json(wrong, force=True))
+    refused(answer, 400, f"the loans of event {event} are more than it brought")
+
+
 async def test_values_of_custom_fields_fit_the_fields_that_are_here(admin: AsyncClient) -> None:
     kind = made(await admin.post("/types/", json={"name": "Parts"}))
     field = made(await admin.post(f"/types/{kind['id']}/fields", json={"name": "Size", "kind": "number"}))

@@ -63,7 +63,11 @@ async def fill(admin: AsyncClient) -> None:
         made(await admin.post(f"/types/{kind['id']}/fields", json=field))
     made(await admin.post(f"/types/{kind['id']}/fields", json={"name": "t"}))
     merged = await new_item(admin, "Merged")
-    await new_stock(admin, merged, shelf, 1)
+    lent = await new_stock(admin, merged, shelf, 3)
+    anna = await new_location(admin, "Anna", kind="person")
+    loan = {"sku_id": lent["id"], "person_id": anna["id"], "quantity": 2, "due_on": "2026-01-31", "note": HARD[0]}
+    made(await admin.post("/loans/", json=loan))
+    made(await admin.post("/loans/1/return", json={"quantity": 1}))
     for number, text in enumerate(HARD):
         part = {"tags": ["x", f"tag {number}"], "type_id": kind["id"], "seller": text}
         part["fields"] = {"n": -number / 1024, "t": text, HARD[0][:100]: "ä"}
@@ -156,7 +160,8 @@ async def test_empty_database_is_backed_up_and_verified(empty_environ: dict[str,
 def test_any_text_is_read_unchanged(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("any")
     lines = [
-        'INSERT INTO "location" VALUES({},\'{}\',\'{}\',\'other\',NULL,NULL,1,{},{},NULL,NULL,NULL,NULL,0);\n'.format(
+        'INSERT INTO "location"'
+        " VALUES({},'{}','{}','other',NULL,NULL,1,{},{},NULL,NULL,NULL,NULL,0,'place');\n".format(
             number, text.replace("'", "''"), text.replace("'", "''"), "'2026-01-01T00:00:00.000000Z'",
             "'2026-12-31T23:59:59.999999Z'",
         )

@@ -33,7 +33,7 @@ def _item(id: int, *, minimum: str = "NULL", upc_data: str = "NULL", merged: str
 
 def _location(id: int, *, box: str = "NULL", made: str = _NOW, parent: str = "NULL") -> str:
     place = "NULL" if box == "NULL" else "1"
-    values = f"{id},'evil','','other',{box},{place},1,{made},{_NOW},{parent},NULL,NULL,NULL,0"
+    values = f"{id},'evil','','other',{box},{place},1,{made},{_NOW},{parent},NULL,NULL,NULL,0,'place'"
     return f'INSERT INTO "location" VALUES({values});'
 
 
@@ -106,7 +106,7 @@ STATEMENTS = {
     "a number beyond 64 bits": f"INSERT INTO \"setting\" VALUES(9223372036854775808,'1',{_NOW});",
     "a box beyond 64 bits": (
         'INSERT INTO "location"'
-        f" VALUES(7,'a','','other',9223372036854775808,NULL,1,{_NOW},{_NOW},NULL,NULL,NULL,NULL,0);"
+        f" VALUES(7,'a','','other',9223372036854775808,NULL,1,{_NOW},{_NOW},NULL,NULL,NULL,NULL,0,'place');"
     ),
     "no time": "INSERT INTO \"setting\" VALUES('x','1','yesterday');",
     "a time no calendar has": "INSERT INTO \"setting\" VALUES('x','1','2026-02-30T00:00:00.000000Z');",

@@ -25,6 +25,7 @@ async def _fill(member: AsyncClient) -> None:
     kind = await _add_type(member)
     shelf = await new_location(member, "+Shelf, left")
     chest = await new_location(member, "Chest", storage_type="freezer", parent_id=shelf["id"])
+    anna = await new_location(member, "Anna", kind="person")
     box = made(await member.post("/boxes/", json={"capacity": 2}))
     (location,) = [each for each in await get(member, "/locations/", search="") if each["loc_no"] == 1]
     for number, name in enumerate(NAMES):
@@ -50,6 +51,7 @@ async def _fill(member: AsyncClient) -> None:
         item = await new_item(member, **fields)
         await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1", unit_price=number + 0.000001)
         await new_stock(member, item, chest, 2, expiry_date="2030-01-31", lot=f"={number}", unit="g", unit_price=0.5)
+        await new_stock(member, item, anna, 1)
         await new_stock(member, item, chest, 1, expiry_date="2030-01-31", serial="S;1", lot="2030-01-31", unit="kit")
         await new_stock(member, item, location, 0)
         kit = await new_stock(member, item, location, 2, lot="kit")
@@ -79,8 +81,20 @@ async def _content(member: AsyncClient) -> list[Any]:
     return [
         await get(member, "/stock-value"),
         sorted([repr(value) for name, value in sorted(item.items()) if name not in own] for item in items),
-        sorted((sku["item"]["code"], sku["location"]["path"], *(repr(sku[name]) for name in names)) for sku in skus),
+        sorted(
+            (
+                sku["item"]["code"],
+                sku["location"]["path"],
+                sku["location"]["kind"],
+                *(repr(sku[name]) for name in names),
+            )
+            for sku in skus
+        ),
     ]
+
+
+def _place(location: Json) -> tuple[str, str]:
+    return location["path"], location["kind"]
 
 
 async def test_round_trip_into_the_same_database_changes_nothing(member: AsyncClient, admin: AsyncClient) -> None:

@@ -21,6 +21,7 @@ ENDLESS = frozenset({"stream_events", "stream_logs", "stream_logs_log"})
 # What demo data does not have, because a running Stocky makes it: what reads it, by the operation that makes it.
 MADE_FIRST = {
     "upload_document": {"get_document", "get_content", "get_thumbnail"},
+    "create_loan": {"get_loan"},
     "start_plan": {"get_plan"},
     "create_webhook": {"get_webhook", "list_webhook_deliveries"},
     "ping_webhook": {"get_webhook_delivery"},

@@ -129,6 +129,9 @@ async def make_samples(admin: AsyncClient, member: AsyncClient, backup_dir: Path
     made(await admin.patch("/settings/", json={"expiring_soon_days": 8, "measure_rules": [rule]}))
     made(await admin.post("/webhooks/", json={"url": "http://127.0.0.1:9/hook", "event_types": ["alert.raised"]}))
     assert (await admin.post("/webhooks/1/test")).status_code == 202
+    anna = await new_location(admin, "Anna", kind="person")
+    lent = {"item_id": other["id"], "person_id": anna["id"], "quantity": 1, "due_on": "2026-01-31"}
+    made(await admin.post("/loans/", json=lent))
     await asyncio.to_thread(_copy_here, backup_dir)
     return {
         **SAMPLES,

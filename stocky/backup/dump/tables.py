@@ -41,6 +41,8 @@ _API_NAMES = {
     "item_tag": "item_tags",
     "item_type": "types",
     "listed_project": "shopping_list_projects",
+    "loan": "loans",
+    "loan_return": "loan_returns",
     "location": "locations",
     "price": "prices",
     "project": "projects",

@@ -68,7 +68,7 @@ def check_rows(path: Path) -> None:
 def check_database(path: Path, *, needs_admin: bool) -> None:
     """Raises BadRequest naming the faults. Checks run in parallel threads; SQLite's own release the GIL."""
     checks: list[Check] = [_damage, _references, _times, _ledger, _unreadable, _merge_cycles, _location_cycles, _boxes]
-    checks += [_field_values, _prices]
+    checks += [_field_values, _prices, _loans]
     if needs_admin:
         checks.append(_admins)
     with ThreadPoolExecutor(2) as threads:
@@ -129,6 +129,13 @@ def _prices(connection: sqlite3.Connection) -> Iterator[str]:
     (count,) = connection.execute(misplaced).fetchone()
     if count:
         yield f"{count} prices name another item than their event or their SKU"
+
+
+def _loans(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yields a fault for loans that contradict the ledger, by the rules of `stocky check`."""
+    query = load_queries(resource("sql"), "sqlite")["list_loan_faults"]
+    for (message,) in connection.execute(query.text, query.values({"limit": FAULTS})):
+        yield message
 
 
 def _field_values(connection: sqlite3.Connection) -> Iterator[str]:

@@ -13,13 +13,14 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository
 from stocky.http.parameters import PathId
+from stocky.lending.repository import list_loans
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, plural
 from stocky.pages.location_nodes import links_to, make_nodes
 from stocky.pages.parameters import PageNumber, Typed
 from stocky.pages.pickers import pick_item
 from stocky.pages.rendering import Html, fragment_of, page, see_other
-from stocky.schema import Id
+from stocky.schema import Id, LocationKind
 from stocky.settings.repository import get_settings
 from stocky.stock import service
 from stocky.stock.location_stock import count_skus_at, list_skus_at
@@ -40,6 +41,7 @@ _DONE: dict[str, Text] = {
     "stocked": _("Added to the stock."),
     "same": _("Nothing differs from what was counted, so nothing was booked."),
     "undone": _("It is undone."),
+    "returned": _("The return is booked"),
 }
 
 
@@ -124,6 +126,7 @@ async def _page(
         skus = await list_skus_at(read, location_id, skip=(page_number - 1) * PAGE, limit=PAGE, search=search)
         empty = await list_skus_at(read, location_id, skip=0, limit=MOST_EMPTY, holds_stock=False, search=search)
         empty = _used_up(empty, skus)
+        loans = await list_loans(read, person_id=location_id, skip=0, limit=PAGE)
         soon_days = (await get_settings(read)).expiring_soon_days
     today: date = clock.today()
     return page(
@@ -145,6 +148,8 @@ async def _page(
         form=form or Form(),
         done=_done(request),
         batch_id=request.query_params.get("batch", "")[:64],
+        is_person=location.kind is LocationKind.PERSON,
+        loans=loans,
     )
 
 

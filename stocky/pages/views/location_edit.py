@@ -68,6 +68,7 @@ async def _form_page(
         "name": location.name,
         "description": location.description,
         "storage_type": location.storage_type.value,
+        "kind": location.kind.value,
         "parent_id_text": around[-1].path if around else "",
     }
     form = form or filled(shown)

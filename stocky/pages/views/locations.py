@@ -20,7 +20,7 @@ from stocky.pages.location_nodes import Node, make_branches, make_nodes, make_tr
 from stocky.pages.parameters import PageNumber, ParentId, Typed
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import read_placed
-from stocky.schema import StorageType
+from stocky.schema import LocationKind, StorageType
 
 PAGE = 50
 # A box with more slots shows how full it is, and its slots on its own page only.
@@ -42,14 +42,16 @@ async def show_locations(
     read: Connection,
     q: Typed = "",
     kind: StorageType | None = None,
+    person: bool = False,
     hidden: bool = False,
     page_number: PageNumber = 1,
 ) -> Html:
-    """Boxes and other locations, or those that are hidden. What is found is listed, all of them are a tree."""
+    """Boxes and other locations, persons, or those that are hidden. What is found is listed, all of them are a tree."""
     skip = (page_number - 1) * PAGE
     wanted: dict[str, Any] = {"skip": skip, "limit": PAGE + 1, "search": q.strip() or None, "storage_type": kind}
-    found_boxes = await boxes.list_boxes(read, **wanted, is_active=not hidden)
-    is_tree = not (wanted["search"] or kind or hidden)
+    found_boxes = [] if person else await boxes.list_boxes(read, **wanted, is_active=not hidden)
+    is_tree = not (wanted["search"] or kind or person or hidden)
+    wanted["kind"] = LocationKind.PERSON if person else LocationKind.PLACE if kind else None
     found = await location_repository.list_locations_by_kind(read, **wanted, is_active=not hidden, top_only=is_tree)
     has_more = len(found) > PAGE or len(found_boxes) > PAGE
     found, found_boxes = found[:PAGE], found_boxes[:PAGE]
@@ -61,7 +63,12 @@ async def show_locations(
         Node(kind=storage_type, children=list(group))
         for storage_type, group in groupby(nodes, key=lambda node: node.kind)
     ]
-    query = {"q": q.strip(), "kind": kind.value if kind else None, "hidden": "true" if hidden else None}
+    query = {
+        "q": q.strip(),
+        "kind": kind.value if kind else None,
+        "person": "true" if person else None,
+        "hidden": "true" if hidden else None,
+    }
     return page(
         request,
         "locations.html",
@@ -75,6 +82,7 @@ async def show_locations(
         typed=q.strip(),
         kind=kind.value if kind else "",
         kinds=KINDS,
+        is_person=person,
         is_hidden=hidden,
         query=query,
         page_number=page_number,
@@ -106,6 +114,7 @@ async def add_location(request: Request[Any, Any, Any], database: Database, user
             "/locations/new",
             added=location.id,
             kind=location.storage_type.value,
+            person="true" if location.kind is LocationKind.PERSON else None,
             parent_id=location.parent_id,
         )
     return see_other(request, f"/locations/{location.id}", done="added")
@@ -144,6 +153,7 @@ def _form_page(request: Request[Any, Any, Any], form: Form[Any], kind: str = "")
         form=form,
         kinds=KINDS,
         chosen_kind=form.text("storage_type", request.query_params.get("kind", kind or "pantry")),
+        is_person="person" in request.query_params,
         is_added="added" in request.query_params,
     )
 

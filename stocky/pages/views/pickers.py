@@ -26,4 +26,10 @@ async def pick_locations(request: Request[Any, Any, Any], read: Connection, q: T
     return page(request, "options.html", items=[], locations=await pickers.find_locations(read, q.strip()))
 
 
-routes = [pick_items, pick_locations]
+@get("/pick/persons", opt=readers | {FOR_SCRIPTS: True})
+async def pick_persons(request: Request[Any, Any, Any], read: Connection, q: Typed = "") -> Html:
+    """Persons to whom things are lent, by name."""
+    return page(request, "options.html", items=[], locations=await pickers.find_persons(read, q.strip()))
+
+
+routes = [pick_items, pick_locations, pick_persons]

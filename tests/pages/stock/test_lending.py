@@ -1,0 +1,45 @@
+"""The pages of what is lent: lending an item, the list, the return, another due date, and the page of the person."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from httpx import AsyncClient
+
+from tests.inventory import get, new_item, new_location, new_stock
+from tests.pages.conftest import Browser
+
+
+async def test_lending_and_returning(admin: AsyncClient, browse: Callable[[str], Awaitable[Browser]]) -> None:
+    drill, shelf = await new_item(admin, "Drill"), await new_location(admin)
+    sku = await new_stock(admin, drill, shelf, 3)
+    browser = await browse("member")
+    added = await browser.submit("/locations/new", {"name": "Anna", "kind": "person", "storage_type": "other"})
+    anna = int(added.headers["location"].split("?")[0].rpartition("/")[2])
+    path = f"/items/{drill['id']}/lend"
+    assert "Shelf · 3" in (await browser.show(path)).text
+    form = {"person_id_text": "Anna", "sku_id": sku["id"], "quantity": "2", "due_on": "2026-01-31", "note": "For a day"}
+    refused = await browser.submit(path, form | {"person_id_text": "Shelf"})
+    assert refused.status_code == 422
+    assert "is a place; lend to a location of the kind person" in refused.text
+    assert (await browser.submit(path, form)).status_code == 303
+    for shown in ("/lent", "/lent?overdue=true", f"/locations/{anna}", f"/items/{drill['id']}"):
+        assert "was due on" in (await browser.show(shown)).text, shown
+    assert "/lent?overdue=true" in (await browser.show("/")).text
+    assert (await browser.submit("/lent/1", {"due_on": "2999-01-31", "note": "For a year"})).status_code == 303
+    page = await browser.show("/lent")
+    assert "was due on" not in page.text
+    assert "For a year" in page.text
+    part = {"quantity": "1,5", "location_id_text": "Shelf", "back": "/lent"}
+    assert (await browser.submit("/lent/1/return", part)).headers["location"] == "/lent?done=returned"
+    assert [each["outstanding"] for each in await get(admin, "/loans/")] == [0.5]
+    refused = await browser.submit("/lent/1/return", {"quantity": "1"})
+    assert refused.status_code == 409
+    assert "Only 0.5 of this loan" in refused.text
+    await browser.submit("/lent/1/return", {"back": f"/items/{drill['id']}"})
+    assert "Nothing is lent" in (await browser.show("/lent")).text
+    assert "Drill" in (await browser.show("/lent?returned=true")).text
+    # Persons are proposed only by their names.
+    assert "Anna" not in (await browser.show("/pick/locations", headers={"X-Fragment": "options"})).text
+    assert "Anna" in (await browser.show("/pick/locations?q=an", headers={"X-Fragment": "options"})).text
+    assert "Anna" in (await browser.show("/locations?person=true")).text
