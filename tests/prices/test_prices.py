@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from stocky.prices import summary
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
 pytestmark = pytest.mark.one_postgres
@@ -186,6 +187,80 @@ async def test_value_as_of_a_day(member: AsyncClient) -> None:
         ["10", "piece", "3", "30", "EUR"],
         ["1", "piece", "", "", "EUR"],
     )
+
+
+async def test_past_values_stay_as_they_were(member: AsyncClient) -> None:
+    """After a merge, a later purchase of a lot that was relabelled, and a change of a unit."""
+    shelf, old = await new_location(member), (NOON - timedelta(days=5)).isoformat()
+    tea, again = await new_item(member, "Tea"), await new_item(member, "Tea again")
+    await add(member, tea, shelf, 10, unit_price=2, occurred_at=old)
+    await add(member, again, shelf, 1, unit_price=100, occurred_at=old)
+    then = (TODAY - timedelta(days=2)).isoformat()
+    assert await worth(member, as_of=then) == (120, 0)
+    made(await member.post(f"/items/{tea['id']}/merge", json={"into": again["id"]}))
+    assert await worth(member, as_of=then) == (120, 0)
+    assert [each["item_id"] for each in await get(member, "/stock-value/items", as_of=then)] == [again["id"], tea["id"]]
+    moment = (NOON - timedelta(days=2)).isoformat()
+    listed = await get(member, "/skus", as_of=moment, expand="price")
+    assert [(each["quantity"], each["price"]["unit_price"]) for each in listed] == [(10, 2), (1, 100)]
+    # What is bought today has not the price of that day.
+    await add(member, again, shelf, 1, unit_price=300)
+    listed = await get(member, "/skus", as_of=moment, expand="price")
+    assert [each["price"]["unit_price"] for each in listed] == [2, 100]
+    assert await worth(member) == (12 * 300, 0)
+    # The number stays, its unit then is not recorded.
+    bag = await new_item(member, "Flour")
+    flour = await add(member, bag, shelf, 2, unit="kg", unit_price=10, occurred_at=old)
+    assert await worth(member, as_of=then) == (140, 0)
+    made(await member.patch(f"/skus/{flour['sku_id']}", json={"unit": "g"}))
+    assert await worth(member, as_of=then) == (120, 1)
+    assert await worth(member) == (12 * 300 + 0.02, 0)
+    assert (await get(member, "/skus", as_of=moment, item_id=bag["id"], expand="price"))[0]["price"] is None
+    file = await member.get("/exports/value.csv", params={"as_of": then})
+    assert file.text.splitlines()[-1].endswith(",2,,,,EUR")
+
+
+async def test_moved_lot_keeps_the_price_it_was_moved_at(member: AsyncClient) -> None:
+    milk, cellar = await new_item(member, "Milk", opened_days=3), await new_location(member, "Cellar")
+    kitchen = await new_location(member, "Kitchen")
+    lot = {"expiry_date": "2040-01-31"}
+    bought = await new_stock(member, milk, cellar, 3, **lot, unit_price=2)
+    moved = made(await member.post(f"/skus/{bought['id']}/open", json={"quantity": 1}))
+    moved = made(await member.patch(f"/skus/{moved['id']}", json={"location_id": kitchen["id"]}))
+    await add(member, milk, cellar, 1, **lot, unit_price=9)
+    assert await worth(member, within=kitchen["id"]) == (2, 0)
+    assert await worth(member, within=cellar["id"]) == (27, 0)
+
+
+async def test_value_is_computed_once_for_all_pages(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, read, value_stock = await new_location(member), [], summary.value_stock
+    for name, price in (("Tea", 1), ("Salt", 2)):
+        await new_stock(member, await new_item(member, name), shelf, 1, unit_price=price)
+
+    async def counted(*arguments: Any) -> Any:
+        read.append(arguments)
+        return await value_stock(*arguments)
+
+    async def is_cached(path: str, **query: Any) -> bool:
+        """Whether a second request reads nothing; a task of the server may write between two on Postgres."""
+        for _ in range(5):
+            await get(member, path, **query)
+            before = len(read)
+            await get(member, path, **query)
+            if len(read) == before:
+                return True
+        return False
+
+    monkeypatch.setattr(summary, "value_stock", counted)
+    assert await is_cached("/stock-value/items", limit=1)
+    assert await is_cached("/stock-value/locations", within=shelf["id"])
+    await new_stock(member, await new_item(member, "Rice"), shelf, 1, unit_price=4)
+    assert [each["value"] for each in await get(member, "/stock-value/items")] == [4, 2, 1]
+    # Nothing that is large is stored.
+    monkeypatch.setattr(summary, "MOST_GROUPS", 3)
+    made(await member.patch("/prices/1", json={"unit_price": 8}))
+    assert await worth(member) == (14, 0)
+    assert not await is_cached("/stock-value/items")
 
 
 async def test_large_products_are_exact(member: AsyncClient) -> None:
