@@ -84,7 +84,6 @@ async def show_price(
     price = await _find(read, item_id, price_id)
     form = filled(
         {
-            "unit_price": f"{price.unit_price:.6f}".rstrip("0").rstrip("."),
             "unit": price.unit,
             "seller": price.seller,
             "paid_on": price.paid_at.astimezone(state.zone).date().isoformat(),
@@ -215,6 +214,7 @@ async def _price_page(
         form.status,
         item=item,
         price=price,
+        unit_price=f"{price.unit_price:.6f}".rstrip("0").rstrip("."),
         form=form,
         currency=await get_currency(read),
     )
