@@ -50,7 +50,7 @@ SELECT price.id, price.item_id, price.sku_id, price.event_id, price.price_micro,
  LIMIT 1;
 
 -- change_price --
--- Corrects a price, which is then for one of its unit.
+-- Corrects a price. A new unit alone leaves the number as it is: what the same quantity of that unit costs.
 UPDATE price
    SET price_micro = :price_micro, per_milli = :per_milli, unit = :unit, seller = :seller, paid_at = :paid_at,
        version = version + 1, updated_at = :updated_at

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from stocky.money import to_micro
+from stocky.pages.forms import parse_form
+from stocky.pages.views.prices import TypedPrice
 from stocky.prices import summary
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
@@ -86,6 +89,9 @@ async def test_price_of_a_pack_and_of_another_unit(member: AsyncClient) -> None:
     # A sixth of 1 is not exact: twelve pieces cost exactly 2 all the same.
     assert await last_price(member, egg) == (0.166667, "piece")
     assert await worth(member) == (2, 0)
+    grain = await new_item(member, "Grain", barcodes=[{"barcode": "GRAIN", "pack_quantity": 0.001}])
+    grains = await add(member, grain, shelf, 1, upc="GRAIN", unit_price=1_000_000_000)
+    assert (grains["status"], "would be above" in grains["reason"]) == ("rejected", True)
     flour = await new_item(member, "Flour")
     stock = await new_stock(member, flour, shelf, 1.5, unit="kg", unit_price=2)
     await add(member, flour, shelf, 500, unit="g", unit_price=0.003)
@@ -302,6 +308,36 @@ async def test_prices_are_recorded_corrected_and_deleted(
     trail = await get(admin, "/audit", subject="price")
     assert [each["action"] for each in trail] == ["deleted", "changed", "created", "created"]
     assert trail[1]["details"]["before"] == {"unit_price": 4, "seller": "Shop"}
+
+
+@pytest.mark.one_database
+def test_only_residue_of_a_price_is_rounded() -> None:
+    assert [to_micro(price) for price in (0.1 + 0.2, 123456789.30000001, 999999999.123456, 0.000001, 0)] == [
+        300_000, 123_456_789_300_000, 999_999_999_123_456, 1, 0,
+    ]  # fmt: skip
+    for price in (1e-10, 0.0000004, 1.0000001, 123456789.1234567):
+        with pytest.raises(ValueError, match="six decimals"):
+            to_micro(price)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("language", "typed", "price"),
+    [
+        ("de", "1.234,50", 1234.5),
+        ("de", "1.234.567", 1_234_567),
+        ("de", "1.50", 1.5),
+        ("de", "0.125", 0.125),
+        ("de", "1.500", None),
+        ("de", "1,234.50", None),
+        ("en", "1,234.50", 1234.5),
+        ("en", "1,5", 1.5),
+        ("en", "1,500", None),
+    ],
+)
+def test_prices_are_typed_as_pages_show_them(language: str, typed: str, price: float | None) -> None:
+    form = parse_form({"unit_price": [typed]}, TypedPrice, language=language)
+    assert (None if form.errors else form.data.unit_price) == price
 
 
 async def test_currency_is_a_setting(admin: AsyncClient, member: AsyncClient) -> None:
