@@ -50,7 +50,7 @@ SELECT price.id, price.item_id, price.sku_id, price.event_id, price.price_micro,
  LIMIT 1;
 
 -- change_price --
--- Corrects a price, which is then for one of its unit.
+-- Corrects a price. A new unit alone leaves the number as it is: what the same quantity of that unit costs.
 UPDATE price
    SET price_micro = :price_micro, per_milli = :per_milli, unit = :unit, seller = :seller, paid_at = :paid_at,
        version = version + 1, updated_at = :updated_at
@@ -61,15 +61,31 @@ UPDATE price
 DELETE FROM price
  WHERE id = :id;
 
+-- find_snapshot --
+-- What this transaction sees, as a text that differs after every commit. NULL where the database itself has a revision.
+SELECT CAST(NULL AS TEXT) AS snapshot;
+
+-- list_merges_by --
+-- The merges with ids above :after that were made before :until, and not undone by then.
+SELECT id, source_id, target_id
+  FROM item_merge
+ WHERE id > :after AND merged_at < :until AND (undone_at IS NULL OR undone_at >= :until)
+ ORDER BY id
+ LIMIT :limit;
+
+-- list_merged_items --
+-- The items that are merged, and into which, among the items :ids and those merged into them.
+SELECT id, merged_into_id
+  FROM item
+ WHERE merged_into_id IS NOT NULL
+   AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+        OR merged_into_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))));
+
 -- list_prices_known --
--- The prices that were paid before :until and count then, with ids above :after, each with its lot and the item that
--- has it now.
-SELECT price.id, coalesce(item.merged_into_id, price.item_id) AS item_id, sku.expiry_date,
-       coalesce(sku.lot, '') AS lot, coalesce(sku.serial, '') AS serial, price.price_micro, price.per_milli,
-       price.unit, price.paid_at
-  FROM price
-  JOIN item ON item.id = price.item_id
-  LEFT JOIN sku ON sku.id = price.sku_id
+-- The prices that were paid before :until and count then, with ids above :after, each with its lot.
+SELECT price.id, price.item_id, sku.expiry_date, coalesce(sku.lot, '') AS lot, coalesce(sku.serial, '') AS serial,
+       price.price_micro, price.per_milli, price.unit, price.paid_at
+  FROM price LEFT JOIN sku ON sku.id = price.sku_id
  WHERE price.id > :after
    AND price.paid_at < :until
    AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal
@@ -78,20 +94,20 @@ SELECT price.id, coalesce(item.merged_into_id, price.item_id) AS item_id, sku.ex
  LIMIT :limit;
 
 -- list_prices_of_items --
--- The same of the items :ids and those merged into them, for the present.
-SELECT price.id, coalesce(item.merged_into_id, price.item_id) AS item_id, sku.expiry_date,
-       coalesce(sku.lot, '') AS lot, coalesce(sku.serial, '') AS serial, price.price_micro, price.per_milli,
-       price.unit, price.paid_at
-  FROM item
-  JOIN price ON price.item_id = item.id
-  LEFT JOIN sku ON sku.id = price.sku_id
- WHERE (item.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-        OR item.merged_into_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))))
-   AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = price.event_id);
+-- The same of the items :ids.
+SELECT price.id, price.item_id, sku.expiry_date, coalesce(sku.lot, '') AS lot, coalesce(sku.serial, '') AS serial,
+       price.price_micro, price.per_milli, price.unit, price.paid_at
+  FROM price LEFT JOIN sku ON sku.id = price.sku_id
+ WHERE price.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+   AND price.paid_at < :until
+   AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal
+                    WHERE reversal.reverses_id = price.event_id AND reversal.occurred_at < :until);
 
 -- list_stock_to_value --
--- The SKUs with ids above :after that hold stock or changed since :changed_since, with their present quantities.
-SELECT id, item_id, location_id, expiry_date, lot, serial, opened_on, unit, quantity_milli
+-- The SKUs with ids above :after that hold stock or changed since :changed_since, with their present quantities, and
+-- whether their unit at :until was another one, which nothing has recorded.
+SELECT id, item_id, location_id, expiry_date, lot, serial, opened_on, unit, quantity_milli,
+       coalesce(unit_changed_at >= :until, FALSE) AS is_unit_changed
   FROM sku
  WHERE id > :after
    AND (quantity_milli <> 0 OR updated_at >= :changed_since)
@@ -100,23 +116,25 @@ SELECT id, item_id, location_id, expiry_date, lot, serial, opened_on, unit, quan
  LIMIT :limit;
 
 -- list_stock_of_items_to_value --
--- The SKUs of the items :ids in use, with their present quantities.
-SELECT id, item_id, location_id, expiry_date, lot, serial, opened_on, unit, quantity_milli
+-- The same of the items :ids, also empty and hidden SKUs.
+SELECT id, item_id, location_id, expiry_date, lot, serial, opened_on, unit, quantity_milli,
+       coalesce(unit_changed_at >= :until, FALSE) AS is_unit_changed
   FROM sku
- WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-   AND is_active;
+ WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_changes_since --
--- How much each SKU changed by what occurred :since then.
-SELECT sku_id, CAST(sum(delta_milli) AS BIGINT) AS delta_milli
+-- How much each event changed its SKU, of those that occurred :since then; a page of them comes after the event :after.
+SELECT id, occurred_at, sku_id, delta_milli
   FROM stock_event
- WHERE occurred_at >= :since
- GROUP BY sku_id;
+ WHERE occurred_at >= :since AND (occurred_at > :since OR id > :after)
+ ORDER BY occurred_at, id
+ LIMIT :limit;
 
 -- list_sources_of_skus --
 -- From which lots stock was moved to the SKUs :ids of the items :item_ids before :until, the latest move last. The
 -- side of a transfer that gives comes right before the one that takes.
-SELECT taking.sku_id, source.expiry_date, source.lot, source.serial, source.id AS source_id, source.item_id
+SELECT taking.sku_id, source.expiry_date, source.lot, source.serial, source.id AS source_id, source.item_id,
+       taking.occurred_at
   FROM stock_event AS taking
   JOIN stock_event AS giving
     ON giving.id = (SELECT max(prior.id) FROM stock_event AS prior
@@ -127,7 +145,7 @@ SELECT taking.sku_id, source.expiry_date, source.lot, source.serial, source.id A
    AND taking.transfer_id IS NOT NULL
    AND taking.delta_milli > 0
    AND taking.occurred_at < :until
- ORDER BY taking.id;
+ ORDER BY taking.occurred_at, taking.id;
 
 -- name_items_to_value --
 -- The names of the items :ids.

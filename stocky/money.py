@@ -1,21 +1,23 @@
 """Prices: whole millionths of the currency inside, JSON numbers with at most six decimals outside.
 
 The rule is that of quantities (`quantity.py`): what is not exact in millionths is rejected, and nothing is rounded but
-what floating-point arithmetic leaves. Products of prices and quantities may have more than 64 bits, so they are
-computed in Python, never by a database.
+what floating-point arithmetic leaves: a few units in the last place of the number. Products of prices and quantities
+may have more than 64 bits, so they are computed in Python, never by a database.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ulp
 from typing import Annotated
 
 from msgspec import Meta
 
 MAX_PRICE = 1_000_000_000
 MICRO = 1_000_000
-# The largest distance to a millionth that is rounded.
-_ROUNDED = 1e-9
+# The largest distance to a millionth that is rounded: in units in the last place, and for the largest prices.
+_ROUNDED_ULPS = 4
+_ROUNDED = 2.5e-7
 
 UnitPrice = Annotated[
     float,
@@ -39,8 +41,7 @@ Currency = Annotated[
 def to_micro(price: float, field: str = "unit_price") -> int:
     """The millionths of a price; raises ValueError naming `field` if it has more decimals."""
     micro = round(price * MICRO)
-    # Only the double nearest to a number of six decimals survives the round trip.
-    if micro / MICRO != price and abs(micro / MICRO - price) > _ROUNDED:
+    if abs(micro / MICRO - price) > min(_ROUNDED_ULPS * ulp(price), _ROUNDED):
         raise ValueError(f"{field}: must have at most six decimals, got {price!r}")
     return micro
 

@@ -33,6 +33,7 @@ from stocky.monitoring.clock_watch import ClockWatch
 from stocky.monitoring.figures import Figures
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.storage import Storage
+from stocky.prices.summary import StockValues
 from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.stock.activity import Activity
@@ -58,6 +59,7 @@ class Services:
         self.streams = Streams()
         self.response_cache = ResponseCache(self.database)
         self.item_pages = ItemPages(self.database)
+        self.stock_values = StockValues(self.database)
         self.jobs = Jobs(self.database)
         self.zone, self.timezone = local_zone(config.timezone)
         use_zone(self.zone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import date, datetime
 from typing import Annotated
 
@@ -13,13 +12,13 @@ from litestar.response import Stream
 
 from stocky import clock
 from stocky.auth.guards import readers
-from stocky.db import Connection
-from stocky.exports import service, value
+from stocky.exports import service
 from stocky.exports.programs import Program
 from stocky.http.parameters import LotFilter, Search, SerialFilter, Within, field_filters
-from stocky.http.request import StockyRequest, long_read
+from stocky.http.request import StockyRequest
 from stocky.http.routing import Router
 from stocky.http.sse import ClosingStream
+from stocky.prices.valuation import end_of_day
 from stocky.schema import MAX_ID, StorageType
 from stocky.stock.schemas import EntryType
 
@@ -138,19 +137,16 @@ async def export_events(
     return await _download(state, "events", wanted)
 
 
-@get("/value.csv", opt=readers | long_read(), media_type=CSV)
-async def export_value(read: Connection, state: State, as_of: AsOf = None, within: Within = None) -> Stream:
+@get("/value.csv", opt=readers, media_type=CSV)
+async def export_value(state: State, as_of: AsOf = None, within: Within = None) -> Stream:
     """Export the value of the stock at the end of a day: a row for each SKU, with its price and its value."""
-    rows = await value.read_value(read, as_of, state.zone, within=within)
-    return _stream("value", rows)
+    _, until = end_of_day(as_of, state.zone)
+    return await _download(state, "value", service.ValueFilter(until=until, within=within))
 
 
 async def _download(state: State, name: str, wanted: service.Filter) -> Stream:
     exports: service.Exports = state.exports
-    return _stream(name, await exports.start(wanted))
-
-
-def _stream(name: str, pieces: AsyncIterator[bytes]) -> Stream:
+    pieces = await exports.start(wanted)
     filename = f"stocky_{name}_{clock.now():%Y%m%d_%H%M%S}.csv"
     return ClosingStream(
         pieces,

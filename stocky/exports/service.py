@@ -2,7 +2,7 @@
 
 The server reads the first page, so that an immediate failure precedes the response; a child process reads the others,
 since formatting a large table takes CPU time that scans need. An export is not a snapshot: a concurrent change may or
-may not be included. No row appears twice.
+may not be included. No row appears twice. The value of the stock is one, which only the child process reads.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stocky.catalogue.schemas import Barcode, FieldValues, Item
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable
+from stocky.exports import value
 from stocky.exports.csv_cells import Number, csv_text, list_cell, pack_entry, price_cell, quantity_cell
 from stocky.exports.programs import Exported, Program, columns_of
 from stocky.names import name_key
@@ -86,7 +87,14 @@ class EventFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="events
     serial: str | None = None
 
 
-Filter = ItemFilter | StockFilter | EventFilter
+class ValueFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="value"):
+    """The end of the day whose stock is valued, and the location that has it."""
+
+    until: datetime
+    within: int | None = None
+
+
+Filter = ItemFilter | StockFilter | EventFilter | ValueFilter
 # Reads the rows after an id, in id order.
 _ReadRows = Callable[[Connection, int], Awaitable[list[Any]]]
 
@@ -188,17 +196,21 @@ class Exports:
     async def start(self, wanted: Filter) -> Export:
         """Starts an export, which the caller closes. Raises Unavailable when MAX_EXPORTS large ones are running."""
         epoch = self.gate.epoch
+        if isinstance(wanted, ValueFilter):
+            head = BYTE_ORDER_MARK + csv_text([value.COLUMNS]).encode()
+            return Export(self, epoch, head, self._rest(wanted))
         async with self._database.read(Lane.LONG) as read:
             names = await list_field_names(read, wanted.type_id) if isinstance(wanted, ItemFilter) else []
             table = await _table(read, wanted, names)
             page = await table.read(read, 0)
         head = table.mark + csv_text([table.columns]).encode() + _encode(table, page)
-        rest = None
-        if len(page) == PAGE_ROWS:
-            if self.running >= MAX_EXPORTS:
-                raise Unavailable(f"{MAX_EXPORTS} large exports are running already; try again", retry_after=10)
-            rest = _Rest(database_url=self._url, wanted=wanted, names=names, after=page[-1].id)
+        rest = self._rest(wanted, names, page[-1].id) if len(page) == PAGE_ROWS else None
         return Export(self, epoch, head, rest)
+
+    def _rest(self, wanted: Filter, names: Sequence[str] = (), after: int = 0) -> _Rest:
+        if self.running >= MAX_EXPORTS:
+            raise Unavailable(f"{MAX_EXPORTS} large exports are running already; try again", retry_after=10)
+        return _Rest(database_url=self._url, wanted=wanted, names=list(names), after=after)
 
 
 class Export:
@@ -346,6 +358,12 @@ async def _table(read: Connection, wanted: Filter, names: Sequence[str]) -> _Tab
                 ),
                 columns=EVENT_COLUMNS,
                 row_of=_event_row,
+            )
+        case ValueFilter():
+            return _Table(
+                read=await value.read_value(read, wanted.until, wanted.within, PAGE_ROWS),
+                columns=value.COLUMNS,
+                row_of=value.row_of,
             )
 
 

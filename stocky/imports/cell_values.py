@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from enum import Enum
+from functools import cache
 from typing import TypeVar
 
 from stocky.catalogue.schemas import MAX_DAYS
-from stocky.money import MAX_PRICE, MICRO
+from stocky.money import MAX_PRICE, MICRO, list_currencies
 from stocky.quantity import MAX_QUANTITY
 from stocky.schema import LocationKind, OversellPolicy, StorageType
 
@@ -33,9 +35,37 @@ _DECIMAL_COMMA = re.compile(rf"[+-]?[\d.{_SEPARATORS}]{{0,30}}\d,(\d{{1,30}})", 
 _TOTAL_WITH_NUMBER = re.compile(rf"(?P<word>{_TOTAL.pattern})[ :=]{{1,3}}[\d.,' ]{{1,20}}", re.IGNORECASE)
 # A number with a currency or a unit. Longer texts are none, and would take long to match.
 _LONGEST_AMOUNT = 40
+_LONGEST_PRICE = 80
 _AMOUNT = re.compile(r"[^\W\d_]{0,4}[^\w]*\d[\d.,' \u00a0\u202f]*[^\w]*[^\W\d_]{0,6}")
-# A currency before or after a number: its sign or its code.
-_CURRENCY = re.compile(r"^[^\W\d_]{0,4}[^\w.,+'-]*(?=[+\d-])|(?<=\d)[^\w.,'+-]*[^\W\d_]{0,4}[^\w.,'+-]*$")
+# A price: a number with a currency before or after it, and the unit that costs it.
+_PRICE = re.compile(
+    rf"(?P<before>[^\d+-]*)(?P<number>[+-]?\d(?:[\d.,{_SEPARATORS}]*\d)?)(?P<after>\D*?)"
+    r"(?:(?:/|(?<!\w)(?:per|pro|je)\s)\s*(?P<unit>[^\W\d_][^\d/]*))?",
+    re.IGNORECASE,
+)
+# What people write for a currency besides its sign and its code.
+_CURRENCY_NAMES = frozenset(
+    (
+        "bs",
+        "din",
+        "eur",
+        "euro",
+        "euros",
+        "fr",
+        "ft",
+        "kn",
+        "kr",
+        "kč",
+        "lei",
+        "lv",
+        "rm",
+        "rp",
+        "rs",
+        "sfr",
+        "zl",
+        "zł",
+    )
+)
 
 
 class Unreadable(Exception):
@@ -58,21 +88,42 @@ def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -
     return -milli if match["sign"] == "-" else milli
 
 
-def micro_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> int:
-    """Millionths of a price, which may be written with its currency. Raises Unreadable as `milli_of` does.
+def price_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> tuple[int, str | None]:
+    """Millionths of a price, which may be written with its currency, and the unit after `/` or `per`, if any.
 
-    A price that is no number with the decimal mark of the quantities may have the other one.
+    A price that is no number with the decimal mark of the quantities may have the other one. Raises Unreadable as
+    `milli_of` does, and for other words beside the number.
     """
-    amount = _CURRENCY.sub("", text) if len(text) <= _LONGEST_AMOUNT else text
+    match = _PRICE.fullmatch(text) if len(text) <= _LONGEST_PRICE else None
+    if match is None or not all(_is_currency(match[side].strip()) for side in ("before", "after")):
+        raise Unreadable(f"{_short(text)!r} is not a price: a number, with its currency and with /kg or per kg, if any")
+    micro = _micro_of(match["number"], decimal, point_may_group=point_may_group)
+    return micro, match["unit"] and match["unit"].strip()
+
+
+def _is_currency(text: str) -> bool:
+    """Whether this beside a price is nothing, a sign such as € and US$, a code, or a usual name of a currency."""
+    signs = [each for each in text if unicodedata.category(each) == "Sc"]
+    if not signs:
+        return not text or text in _currencies() or text.removesuffix(".").lower() in _CURRENCY_NAMES
+    letters = text.replace(signs[0], "", 1)
+    return not letters or (len(letters) <= 3 and letters.isascii() and letters.isupper())
+
+
+@cache
+def _currencies() -> frozenset[str]:
+    return frozenset(list_currencies())
+
+
+def _micro_of(text: str, decimal: str | None, *, point_may_group: bool) -> int:
     try:
-        number = decimal_of(amount, decimal, point_may_group=point_may_group)
-        match = _PLAIN.fullmatch(number)
+        match = _PLAIN.fullmatch(decimal_of(text, decimal, point_may_group=point_may_group))
     except Unreadable:
         if decimal is None:
             raise
         match = None
     if match is None and decimal is not None:
-        match = _PLAIN.fullmatch(decimal_of(amount, None, point_may_group=point_may_group))
+        match = _PLAIN.fullmatch(decimal_of(text, None, point_may_group=point_may_group))
     if match is None:
         raise Unreadable(f"{_short(text)!r} is not a price")
     significant = (match["decimals"] or "").rstrip("0")

@@ -20,7 +20,7 @@ NONE = "none"
 PATH = " / "
 # A number, which blanks may divide into thousands, and what follows it: a unit may begin with a digit.
 _AMOUNT = re.compile(r"([-+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\w)|\d+)(?:[.,']\d+)*)(.*)", re.DOTALL)
-_PRICE = re.compile(r"-?\d[\d.,' \u00a0\u202f]*\d|\d")
+_NOT_ZERO = re.compile(r"[1-9]")
 _ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?!\d)")
 _GROUPS = re.compile(r"(?<=\d)[.,'\s](?=\d{3}(?!\d))")
 
@@ -112,9 +112,8 @@ def _due_date(text: str) -> str:
 
 
 def _price(text: str) -> str:
-    """The number of `€1.29 per Pack`. Other programs write 0 where no price is known."""
-    match = _PRICE.search(text)
-    return "" if match is None or match[0].strip("0.,") == "" else match[0]
+    """The price, unless it is 0: other programs write that where no price is known."""
+    return text if _NOT_ZERO.search(text) else ""
 
 
 def _asset_id(text: str) -> str:

@@ -127,7 +127,10 @@ class ImportRollback:
 
     async def _remove_price(self, tx: Connection, entry: Entry) -> bool:
         with suppress(NotFound):
-            await prices.remove_price(tx, int(entry.subject_id), self._by)
+            price = await prices.get_price(tx, int(entry.subject_id))
+            if price.version > 1:
+                raise Conflict("it was corrected meanwhile and stays")
+            await prices.remove_price(tx, price.id, self._by)
         return True
 
     async def _restore_item(self, tx: Connection, entry: Entry) -> bool:

@@ -13,13 +13,13 @@ from stocky.catalogue.location_names import AmbiguousName
 from stocky.catalogue.repository import check_upc
 from stocky.catalogue.schemas import Item, Name
 from stocky.errors import Invalid
+from stocky.exports.csv_cells import price_cell
 from stocky.imports.cell_values import Unreadable
 from stocky.imports.field_cells import FieldCell
 from stocky.imports.fields import is_custom
 from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of, location_of, paths_to
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
-from stocky.money import from_micro
 from stocky.names import name_key
 from stocky.prices.known import value_of
 from stocky.quantity import from_milli, to_milli
@@ -221,9 +221,10 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         was = "" if adds or current is None else f" instead of {units.describe(current)}"
         messages.append(f"{what} at {path}{was}" + lot.describe())
     messages += [_change(field, getattr(level, field), text) for field, text in details.items()]
-    price = _new_price(values, level, found, adds=adds)
+    price_unit = _price_unit(values, item, level)
+    price = _new_price(values, price_unit, level, found, adds=adds)
     if price is not None:
-        messages.append(f"price {from_micro(price):g}")
+        messages.append(f"price {price_cell(price)}" + (f" per {price_unit}" if values.get("price_unit") else ""))
     storage_type = values.get("location_storage_type") or StorageType.OTHER
     sku_id = None if level is None else level.id
     return StockStep(
@@ -244,18 +245,36 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         details=details,
         messages=messages,
         price_micro=price,
-        price_unit=values.get("unit"),
+        price_unit=price_unit,
         seller=values.get("seller"),
     )
 
 
-def _new_price(values: dict[str, Any], level: SkuState | None, found: FoundReferences, *, adds: bool) -> int | None:
-    """The price of a row; None if it has none, or counts stock that costs as much already."""
+def _price_unit(values: dict[str, Any], item: Item | None, level: SkuState | None) -> str | None:
+    """The unit that costs the price of a row, None for that of the SKU. Raises RowRejected for one of another kind."""
+    unit: str | None = values.get("unit")
+    written: str | None = values.get("price_unit")
+    if written is None:
+        return unit
+    own = unit or (level.unit if level is not None else None) or (item.unit if item is not None else None)
+    own = own or units.PIECE
+    if units.is_plural(written, own):
+        return own
+    packs = [to_milli(each.pack_quantity) for each in item.barcodes] if item else []
+    if units.ratio(written, own, units.pack_size(packs)) is None:
+        raise RowRejected(f"The price is that of one {written}, and the stock is counted in {own}", "unit_price")
+    return written
+
+
+def _new_price(
+    values: dict[str, Any], price_unit: str | None, level: SkuState | None, found: FoundReferences, *, adds: bool
+) -> int | None:
+    """The price of a row; None if it has none, or counts stock whose lot has that price already."""
     price: int | None = values.get("unit_price")
     valued = None if level is None else found.prices.get(level.id)
-    if price is None or adds or level is None or valued is None or valued.paid is None:
+    if price is None or adds or level is None or valued is None or valued.paid is None or not valued.is_of_lot:
         return price
-    current = value_of(1000, values.get("unit") or level.unit, valued.paid, valued.pack_milli)
+    current = value_of(1000, price_unit or level.unit, valued.paid, valued.pack_milli)
     return None if current == price else price
 
 

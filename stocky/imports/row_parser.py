@@ -14,7 +14,7 @@ from stocky.barcodes.command_codes import is_command
 from stocky.catalogue.schemas import Link, TagName, TypeName, is_item_code
 from stocky.exports.csv_cells import split_list, split_pack
 from stocky.imports.barcode_repair import repair
-from stocky.imports.cell_values import Unreadable, micro_of, milli_of, total_in
+from stocky.imports.cell_values import Unreadable, milli_of, price_of, total_in
 from stocky.imports.column_sources import AUTO_KEYS, cell_at, find_sources, preset_of, require_key
 from stocky.imports.csv_reader import Row
 from stocky.imports.dates import date_of, is_like_date
@@ -174,6 +174,8 @@ class Columns:
             found = of_item(found)
         if self.options.location and "quantity" in found and not any(each in found for each in _PLACES):
             found["location"] = self.options.location
+        if "unit_price" in found:
+            found["unit_price"], found["price_unit"] = found["unit_price"]
         if not problems:
             problems = self._contradictions(found)
         return Line(row.line, row.cells, {} if problems else found, tuple(problems), origin, repairs=repairs)
@@ -215,7 +217,7 @@ class Columns:
                 raise Unreadable("A reorder quantity is more than 0")
             return milli
         if field == "unit_price":
-            return micro_of(text, self.options.decimal, point_may_group=self._point_may_group)
+            return price_of(text, self.options.decimal, point_may_group=self._point_may_group)
         if field in ("expiry_date", "opened_on"):
             return date_of(text, self.options.dates or self.reading.dates)
         if field in READERS:

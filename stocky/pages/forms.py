@@ -16,6 +16,7 @@ from msgspec import inspect
 
 from stocky.errors import BadRequest, Conflict, Invalid, Stale, StockyError, TooLarge, Unsupported
 from stocky.http.validation_messages import describe_error
+from stocky.pages.languages import ENGLISH, language_of
 from stocky.pages.messages import message
 from stocky.quantity import read_number
 
@@ -28,6 +29,9 @@ Values = Mapping[str, list[str]]
 MAX_VALUES = 10_000
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
+# Digits with the separators of thousands of a language; `1.500` in German.
+_GROUPED = {mark: re.compile(rf"[1-9][0-9]{{0,2}}(?:[{mark}][0-9]{{3}})+") for mark in ".,"}
+_BLANKS = str.maketrans("", "", " \u00a0\u202f")
 _YES = frozenset({"true", "on", "1", "yes"})
 _NO = frozenset({"false", "off", "0", "no", ""})
 # Errors that the user of a form can correct; any other becomes a problem page.
@@ -119,7 +123,7 @@ async def read_form(
     request: Request[Any, Any, Any], kind: type[T], *, boxes: Collection[str] = (), without: Collection[str] = ()
 ) -> Form[T]:
     """The form in the body of a request as a `kind`; see `parse_form`. Raises Unsupported for another body."""
-    return parse_form(await read_values(request), kind, boxes=boxes, without=without)
+    return parse_form(await read_values(request), kind, boxes=boxes, without=without, language=language_of(request))
 
 
 async def read_values(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
@@ -143,11 +147,19 @@ async def read_values(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
     return values
 
 
-def parse_form(values: Values, kind: type[T], *, boxes: Collection[str] = (), without: Collection[str] = ()) -> Form[T]:
+def parse_form(
+    values: Values,
+    kind: type[T],
+    *,
+    boxes: Collection[str] = (),
+    without: Collection[str] = (),
+    language: str = ENGLISH,
+) -> Form[T]:
     """Reads the fields of `kind` from a form, all errors at once; other fields of the form are ignored.
 
     A field that the form does not have is absent, except for the check `boxes`, which browsers send only when ticked.
-    An empty field is an empty text where the type allows one, else None, else absent. Numbers may have a decimal comma.
+    An empty field is an empty text where the type allows one, else None, else absent. Numbers may have a decimal comma,
+    and prices are read as pages in the language show them, with separators of thousands.
     `without` names fields that no form may set.
     """
     found: dict[str, Any] = {}
@@ -162,6 +174,8 @@ def parse_form(values: Values, kind: type[T], *, boxes: Collection[str] = (), wi
                 errors[name] = _REQUIRED
             continue
         try:
+            if name == "unit_price":
+                typed = [_ungrouped(each.strip(), language) for each in typed or []]
             value = _read(typed or [], field.type)
             if value is not msgspec.UNSET:
                 found[field.name] = msgspec.convert(value, field.type, strict=False)
@@ -221,6 +235,22 @@ def _read_number(text: str, *, is_whole: bool) -> int | float:
         return int(plain)
     except ValueError:
         raise ValueError("must be a whole number") from None
+
+
+def _ungrouped(price: str, language: str) -> str:
+    """A price without the separators of thousands that a language has.
+
+    Raises ValueError for one whose only mark may be either.
+    """
+    separator, decimal = (".", ",") if language == "de" else (",", ".")
+    compact = price.translate(_BLANKS)
+    whole, mark, decimals = compact.partition(decimal)
+    if not _GROUPED[separator].fullmatch(whole):
+        return price
+    plain = whole.replace(separator, "")
+    if not mark and whole.count(separator) == 1:
+        raise ValueError(f"may be {plain} or {whole.replace(separator, decimal)}; write it without {separator}")
+    return f"{plain}.{decimals}" if decimals else plain
 
 
 def _takes_none(kinds: list[inspect.Type]) -> bool:

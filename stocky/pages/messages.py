@@ -28,6 +28,7 @@ MESSAGES: tuple[Text, ...] = (
     _("must be more than %(bound)s"),
     _("must have at most three decimals, got %(number)s"),
     _("must have at most six decimals, got %(number)s"),
+    _("may be %(number)s or %(other)s; write it without %(sign)s"),
     _("must be a code of three capital letters, like EUR"),
     _("%(code)s is not a currency; send its ISO 4217 code, such as EUR or CHF"),
     _("must be between 1970 and now"),

@@ -16,7 +16,7 @@ from stocky.db import Connection
 from stocky.http.parameters import IfMatch, Paging, PathId, Within, versions_of
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.routing import Router
-from stocky.prices import repository, valuation
+from stocky.prices import repository, summary
 from stocky.prices.schemas import ItemValue, LocationValue, NewPrice, Price, PriceChange, StockValue
 from stocky.schema import Message
 
@@ -66,7 +66,7 @@ async def delete_price(tx: Connection, user: Principal, price_id: PathId, if_mat
 @get("/", opt=readers | long_read())
 async def get_stock_value(read: Connection, state: State, as_of: AsOf = None, within: Within = None) -> StockValue:
     """What the stock is worth, at the end of a day."""
-    return (await valuation.value_stock(read, as_of, state.zone, within=within)).total()
+    return (await _summary(read, state, as_of, within)).total
 
 
 @get("/items", opt=readers | long_read())
@@ -79,9 +79,9 @@ async def list_item_values(
     without_price: WithoutPrice = False,
 ) -> list[ItemValue]:
     """What the stock of each item is worth, the largest value first."""
-    valued = await valuation.value_stock(read, as_of, state.zone, within=within)
-    values, total = await valuation.list_item_values(
-        read, valued, skip=paging.skip, limit=paging.limit, without_price=without_price, order=paging.order
+    found = await _summary(read, state, as_of, within)
+    values, total = await summary.list_item_values(
+        read, found, skip=paging.skip, limit=paging.limit, without_price=without_price, order=paging.order
     )
     paging.shown, paging.total = len(values), total
     return values
@@ -92,12 +92,17 @@ async def list_location_values(
     read: Connection, state: State, paging: Paging, as_of: AsOf = None, within: Within = None
 ) -> list[LocationValue]:
     """What the stock at each location is worth, the largest value first."""
-    valued = await valuation.value_stock(read, as_of, state.zone, within=within)
-    values, total = await valuation.list_location_values(
-        read, valued, skip=paging.skip, limit=paging.limit, order=paging.order
+    found = await _summary(read, state, as_of, within)
+    values, total = await summary.list_location_values(
+        read, found, skip=paging.skip, limit=paging.limit, order=paging.order
     )
     paging.shown, paging.total = len(values), total
     return values
+
+
+async def _summary(read: Connection, state: State, as_of: date | None, within: int | None) -> summary.Summary:
+    values: summary.StockValues = state.stock_values
+    return await values.get_or_read(read, as_of, state.zone, within=within)
 
 
 item_price_routes = Router("/items", route_handlers=[list_item_prices, add_item_price], tags=["Prices"])

@@ -12,6 +12,7 @@ import msgspec
 
 from stocky import clock
 from stocky.catalogue.schemas import Item
+from stocky.money import MAX_PRICE, MICRO
 from stocky.quantity import from_milli
 from stocky.schema import MAX_ID
 from stocky.stock import units
@@ -225,6 +226,10 @@ class Batch:
         per_milli = 1000
         if operation.quantity_milli:
             per_milli = units.nearest(Fraction(booked.quantity_milli * 1000, operation.quantity_milli)) or 1
+        if operation.price.micro * 1000 > MAX_PRICE * MICRO * per_milli:
+            raise OperationRejected(
+                f"The price of one {unit or entry.sku.unit} would be above {MAX_PRICE:,}", "invalid"
+            )
         return EntryPrice(operation.price, per_milli, unit or entry.sku.unit)
 
     def _check_piece(self, operation: Operation, item: StockItem, location_id: int) -> Operation:

@@ -171,8 +171,10 @@ async def list_skus_as_of(
     return await read.all("list_skus_as_of", Sku, **page, **wanted)
 
 
-async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -> None:
-    """Nests the item, the location and the price in each SKU, as `expand` names them."""
+async def expand_skus(
+    read: Connection, skus: Sequence[Sku], expand: set[str], *, as_of: datetime | None = None
+) -> None:
+    """Nests the item, the location and the price in each SKU, as `expand` names them; the price known at `as_of`."""
     if "item" in expand:
         items = await get_items(read, {sku.item_id for sku in skus})
         for sku in skus:
@@ -183,7 +185,8 @@ async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -
         for sku in skus:
             sku.location = by_id[sku.location_id]
     if "price" in expand:
-        prices = await price_skus(read, {sku.item_id for sku in skus})
+        until = None if as_of is None else as_of + timedelta(microseconds=1)
+        prices = await price_skus(read, {sku.item_id for sku in skus}, until)
         for sku in skus:
             sku.price = prices.get(sku.id)
 

@@ -84,7 +84,7 @@ _DATE_OR_TIME = re.compile(
 class LotPrice(Struct, kw_only=True):
     """What stock costs by the price that was paid last for its lot, or else for the item."""
 
-    unit_price: Annotated[UnitPrice, Meta(description="In the unit of the stock")]
+    unit_price: Annotated[float, Meta(ge=0, description="In the unit of the stock", examples=[2.49])]
     currency: Currency
     is_of_lot: Annotated[bool, Meta(description="Whether it was paid for this lot; else it is the item's last price")]
 

@@ -106,7 +106,7 @@ async def list_skus(
             serial=serial,
             after=after,
         )
-    await repository.expand_skus(read, skus, _expanded(expand))
+    await repository.expand_skus(read, skus, _expanded(expand), as_of=as_of)
     return skus
 
 

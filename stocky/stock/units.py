@@ -53,6 +53,7 @@ MEASURES: dict[str, Measure] = {
     for size, names in sizes.items()
     for name in names.split()
 }
+_PLURALS = ("", "s", "es", "n", "en", "e", "er")
 # The unit of weights on labels.
 MILLIGRAM = MEASURES["mg"]
 
@@ -94,6 +95,13 @@ def counts_pieces(unit: str) -> bool:
     """Whether one of this unit is one thing, which may have a serial number: neither a measure nor a pack."""
     measure = measure_of(unit)
     return measure.size is not None and (measure.kind == MEASURES[PIECE].kind or measure.kind not in _NAMES)
+
+
+def is_plural(unit: str, other: str) -> bool:
+    """Whether two unlisted units are one word, with the ending of a plural in one of them: `can` and `cans`."""
+    short, long = sorted((name_of(unit), name_of(other)), key=len)
+    is_listed = short in MEASURES or long in MEASURES
+    return not is_listed and len(short) > 2 and long.startswith(short) and long[len(short) :] in _PLURALS
 
 
 def ratio(unit: str, into: str, pack_milli: int | None = None) -> Fraction | None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from stocky.imports import applier, row_changes
-from stocky.imports.cell_values import Unreadable, micro_of
+from stocky.imports import applier, rollback, row_changes
+from stocky.imports.cell_values import Unreadable, price_of
 from tests.backup.dumps import as_json, take, text_of
 from tests.backup.test_partial import lines, send
 from tests.faults.backup_hostile import altered
@@ -50,24 +50,54 @@ async def test_price_of_the_opening_stock(member: AsyncClient) -> None:
 
 @pytest.mark.one_database
 @pytest.mark.parametrize(
-    ("text", "decimal", "micro"),
+    ("text", "decimal", "price"),
     [
-        ("CHF 1'234.50", None, 1_234_500_000),
-        ("1.234,50 €", None, 1_234_500_000),
-        ("0,04", ".", 40_000),
-        ("0.000001", None, 1),
-        ("1,234", None, None),
-        ("1.0000001", None, None),
-        ("two", None, None),
-        ("1000000001", None, None),
+        ("CHF 1'234.50", None, (1_234_500_000, None)),
+        ("1.234,50 €", None, (1_234_500_000, None)),
+        ("0,04", ".", (40_000, None)),
+        ("0.000001", None, (1, None)),
+        ("US$5", None, (5_000_000, None)),
+        ("Rs. 5", None, (5_000_000, None)),
+        ("5 Kč", None, (5_000_000, None)),
+        ("2,49 €/kg", None, (2_490_000, "kg")),
+        ("€0.80 per Pack", None, (800_000, "Pack")),
+        *((text, None, None) for text in ("1,234", "1.0000001", "two", "1000000001", "5 kg", "12K", "1.5M", "5%")),
+        *((text, None, None) for text in ("2 for €5", "1E-5", "2 €/100 g", "5 € 6", "2 €€")),
     ],
 )
-def test_prices_are_read_with_their_currency(text: str, decimal: str | None, micro: int | None) -> None:
-    if micro is not None:
-        assert micro_of(text, decimal) == micro
+def test_prices_are_read_with_their_currency(text: str, decimal: str | None, price: tuple[int, str] | None) -> None:
+    if price is not None:
+        assert price_of(text, decimal) == price
         return
     with pytest.raises(Unreadable):
-        micro_of(text, decimal)
+        price_of(text, decimal)
+
+
+async def test_price_of_another_unit_than_the_row(member: AsyncClient) -> None:
+    rows = "Flour,,Shelf,500,g,2.49 €/kg\nGold,,Shelf,1,g,1234567.891234\nBeans,,Shelf,2,Cans,1.29 per Can\n"
+    report = await imported(member, HEADER + rows)
+    assert counts(report) == (3, 0, 0, 0), report["errors"]
+    for change, words in zip(report["changes"], ("price 2.49 per kg", "price 1234567.891234", "1.29"), strict=True):
+        assert words in change["message"]
+    assert await worth(member) == (pytest.approx(1.245 + 1_234_567.891234 + 2.58), 0)
+    report = await imported(member, f"{HEADER}Flour,,Shelf,500,g,2 €/l\nEgg,,Shelf,1,,2 €/kg\n", partial="true")
+    assert [each["message"].rpartition(" ")[2] for each in report["errors"]] == ["g", "piece"]
+    grocy = "Product\tAmount\tDue date\tLocation\tPrice\nRye\t500 g\t2999-12-31\tShelf\t€0.80 per kg\n"
+    await imported(member, grocy, preset="grocy")
+    (rye,) = await get(member, "/items/", search="Rye")
+    assert await last_price(member, rye) == (0.8, "kg")
+
+
+async def test_count_gives_a_lot_its_own_price(member: AsyncClient) -> None:
+    tea, shelf = await new_item(member, "Tea"), await new_location(member)
+    await new_stock(member, tea, shelf, 1, lot="A")
+    await new_stock(member, tea, shelf, 1, lot="B", unit_price=2)
+    # The file has the item's last price for A.
+    file = (await member.get("/exports/stock.csv")).text.lstrip("\ufeff")
+    assert counts(await imported(member, file)) == (0, 1, 1, 0)
+    assert counts(await imported(member, file, import_key="again")) == (0, 0, 2, 0)
+    await new_stock(member, tea, shelf, 1, lot="C", unit_price=9)
+    assert await worth(member) == (2 + 2 + 9, 0)
 
 
 async def test_rolled_back_import_leaves_no_price(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +116,19 @@ async def test_rolled_back_import_leaves_no_price(member: AsyncClient, monkeypat
     assert (report["applied"], report["taken_back"]["left"]) == (False, [])
     assert [each["unit_price"] for each in await prices(member, tea)] == [2]
     assert await worth(member) == (2, 0)
+    # One that was corrected meanwhile stays.
+    restore = rollback.ImportRollback._restore
+
+    async def restore_later(self: rollback.ImportRollback, report: Any) -> None:
+        price = (await prices(member, tea))[0]
+        made(await member.patch(f"/prices/{price['id']}", json={"unit_price": 3.5}))
+        await restore(self, report)
+
+    monkeypatch.setattr(rollback.ImportRollback, "_restore", restore_later)
+    report = await imported(member, f"{HEADER}Tea,,Shelf,1,,3\nSalt,,Shelf,1,,5\n")
+    (left,) = report["taken_back"]["left"]
+    assert "corrected meanwhile" in left
+    assert [each["unit_price"] for each in await prices(member, tea)] == [3.5, 2]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from stocky.money import to_micro
+from stocky.pages.forms import parse_form
+from stocky.pages.views.prices import TypedPrice
+from stocky.prices import summary
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
 pytestmark = pytest.mark.one_postgres
@@ -85,6 +89,9 @@ async def test_price_of_a_pack_and_of_another_unit(member: AsyncClient) -> None:
     # A sixth of 1 is not exact: twelve pieces cost exactly 2 all the same.
     assert await last_price(member, egg) == (0.166667, "piece")
     assert await worth(member) == (2, 0)
+    grain = await new_item(member, "Grain", barcodes=[{"barcode": "GRAIN", "pack_quantity": 0.001}])
+    grains = await add(member, grain, shelf, 1, upc="GRAIN", unit_price=1_000_000_000)
+    assert (grains["status"], "would be above" in grains["reason"]) == ("rejected", True)
     flour = await new_item(member, "Flour")
     stock = await new_stock(member, flour, shelf, 1.5, unit="kg", unit_price=2)
     await add(member, flour, shelf, 500, unit="g", unit_price=0.003)
@@ -188,6 +195,80 @@ async def test_value_as_of_a_day(member: AsyncClient) -> None:
     )
 
 
+async def test_past_values_stay_as_they_were(member: AsyncClient) -> None:
+    """After a merge, a later purchase of a lot that was relabelled, and a change of a unit."""
+    shelf, old = await new_location(member), (NOON - timedelta(days=5)).isoformat()
+    tea, again = await new_item(member, "Tea"), await new_item(member, "Tea again")
+    await add(member, tea, shelf, 10, unit_price=2, occurred_at=old)
+    await add(member, again, shelf, 1, unit_price=100, occurred_at=old)
+    then = (TODAY - timedelta(days=2)).isoformat()
+    assert await worth(member, as_of=then) == (120, 0)
+    made(await member.post(f"/items/{tea['id']}/merge", json={"into": again["id"]}))
+    assert await worth(member, as_of=then) == (120, 0)
+    assert [each["item_id"] for each in await get(member, "/stock-value/items", as_of=then)] == [again["id"], tea["id"]]
+    moment = (NOON - timedelta(days=2)).isoformat()
+    listed = await get(member, "/skus", as_of=moment, expand="price")
+    assert [(each["quantity"], each["price"]["unit_price"]) for each in listed] == [(10, 2), (1, 100)]
+    # What is bought today has not the price of that day.
+    await add(member, again, shelf, 1, unit_price=300)
+    listed = await get(member, "/skus", as_of=moment, expand="price")
+    assert [each["price"]["unit_price"] for each in listed] == [2, 100]
+    assert await worth(member) == (12 * 300, 0)
+    # The number stays, its unit then is not recorded.
+    bag = await new_item(member, "Flour")
+    flour = await add(member, bag, shelf, 2, unit="kg", unit_price=10, occurred_at=old)
+    assert await worth(member, as_of=then) == (140, 0)
+    made(await member.patch(f"/skus/{flour['sku_id']}", json={"unit": "g"}))
+    assert await worth(member, as_of=then) == (120, 1)
+    assert await worth(member) == (12 * 300 + 0.02, 0)
+    assert (await get(member, "/skus", as_of=moment, item_id=bag["id"], expand="price"))[0]["price"] is None
+    file = await member.get("/exports/value.csv", params={"as_of": then})
+    assert file.text.splitlines()[-1].endswith(",2,,,,EUR")
+
+
+async def test_moved_lot_keeps_the_price_it_was_moved_at(member: AsyncClient) -> None:
+    milk, cellar = await new_item(member, "Milk", opened_days=3), await new_location(member, "Cellar")
+    kitchen = await new_location(member, "Kitchen")
+    lot = {"expiry_date": "2040-01-31"}
+    bought = await new_stock(member, milk, cellar, 3, **lot, unit_price=2)
+    moved = made(await member.post(f"/skus/{bought['id']}/open", json={"quantity": 1}))
+    moved = made(await member.patch(f"/skus/{moved['id']}", json={"location_id": kitchen["id"]}))
+    await add(member, milk, cellar, 1, **lot, unit_price=9)
+    assert await worth(member, within=kitchen["id"]) == (2, 0)
+    assert await worth(member, within=cellar["id"]) == (27, 0)
+
+
+async def test_value_is_computed_once_for_all_pages(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, read, value_stock = await new_location(member), [], summary.value_stock
+    for name, price in (("Tea", 1), ("Salt", 2)):
+        await new_stock(member, await new_item(member, name), shelf, 1, unit_price=price)
+
+    async def counted(*arguments: Any) -> Any:
+        read.append(arguments)
+        return await value_stock(*arguments)
+
+    async def is_cached(path: str, **query: Any) -> bool:
+        """Whether a second request reads nothing; a task of the server may write between two on Postgres."""
+        for _ in range(5):
+            await get(member, path, **query)
+            before = len(read)
+            await get(member, path, **query)
+            if len(read) == before:
+                return True
+        return False
+
+    monkeypatch.setattr(summary, "value_stock", counted)
+    assert await is_cached("/stock-value/items", limit=1)
+    assert await is_cached("/stock-value/locations", within=shelf["id"])
+    await new_stock(member, await new_item(member, "Rice"), shelf, 1, unit_price=4)
+    assert [each["value"] for each in await get(member, "/stock-value/items")] == [4, 2, 1]
+    # Nothing that is large is stored.
+    monkeypatch.setattr(summary, "MOST_GROUPS", 3)
+    made(await member.patch("/prices/1", json={"unit_price": 8}))
+    assert await worth(member) == (14, 0)
+    assert not await is_cached("/stock-value/items")
+
+
 async def test_large_products_are_exact(member: AsyncClient) -> None:
     gold, shelf = await new_item(member, "Gold"), await new_location(member)
     await add(member, gold, shelf, 1_000_000_000, unit_price=9_000_000)
@@ -227,6 +308,36 @@ async def test_prices_are_recorded_corrected_and_deleted(
     trail = await get(admin, "/audit", subject="price")
     assert [each["action"] for each in trail] == ["deleted", "changed", "created", "created"]
     assert trail[1]["details"]["before"] == {"unit_price": 4, "seller": "Shop"}
+
+
+@pytest.mark.one_database
+def test_only_residue_of_a_price_is_rounded() -> None:
+    assert [to_micro(price) for price in (0.1 + 0.2, 123456789.30000001, 999999999.123456, 0.000001, 0)] == [
+        300_000, 123_456_789_300_000, 999_999_999_123_456, 1, 0,
+    ]  # fmt: skip
+    for price in (1e-10, 0.0000004, 1.0000001, 123456789.1234567):
+        with pytest.raises(ValueError, match="six decimals"):
+            to_micro(price)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("language", "typed", "price"),
+    [
+        ("de", "1.234,50", 1234.5),
+        ("de", "1.234.567", 1_234_567),
+        ("de", "1.50", 1.5),
+        ("de", "0.125", 0.125),
+        ("de", "1.500", None),
+        ("de", "1,234.50", None),
+        ("en", "1,234.50", 1234.5),
+        ("en", "1,5", 1.5),
+        ("en", "1,500", None),
+    ],
+)
+def test_prices_are_typed_as_pages_show_them(language: str, typed: str, price: float | None) -> None:
+    form = parse_form({"unit_price": [typed]}, TypedPrice, language=language)
+    assert (None if form.errors else form.data.unit_price) == price
 
 
 async def test_currency_is_a_setting(admin: AsyncClient, member: AsyncClient) -> None:

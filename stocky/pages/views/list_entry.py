@@ -14,6 +14,7 @@ from stocky.db import Connection, Database
 from stocky.errors import NotFound
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, filled, parse_form, read_values
+from stocky.pages.languages import language_of
 from stocky.pages.pickers import pick_location
 from stocky.pages.put_away import chosen_location, make_rows
 from stocky.pages.rendering import Html, page, see_other
@@ -77,7 +78,7 @@ async def buy_entry(
     with form.catching():
         async with state.database.read() as read:
             await pick_location(read, typed)
-        form = parse_form(typed, Tick)
+        form = parse_form(typed, Tick, language=language_of(request))
     if not form.errors:
         with form.catching():
             await book_tick(state.database, recorder, user, list_id, entry_id, form.data)

@@ -23,7 +23,7 @@ from stocky.pages.done import done_with_item
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.views.activity import OptionalId, OptionalText, chosen_location
-from stocky.prices import repository, valuation
+from stocky.prices import repository, summary
 from stocky.prices.schemas import ItemValue, LocationValue, NewPrice, Price, PriceChange
 from stocky.settings.repository import get_currency
 from stocky.stock.schemas import Seller, Unit
@@ -84,7 +84,6 @@ async def show_price(
     price = await _find(read, item_id, price_id)
     form = filled(
         {
-            "unit_price": f"{price.unit_price:.6f}".rstrip("0").rstrip("."),
             "unit": price.unit,
             "seller": price.seller,
             "paid_on": price.paid_at.astimezone(state.zone).date().isoformat(),
@@ -147,21 +146,20 @@ async def show_value(
 ) -> Html:
     """What the stock is worth at the end of a day, by item or by location."""
     location_id, location_text = await chosen_location(read, location_id, location_id_text)
-    valued = await valuation.value_stock(read, day, state.zone, within=location_id)
+    values: summary.StockValues = state.stock_values
+    found = await values.get_or_read(read, day, state.zone, within=location_id)
     rows: list[tuple[str, str, str, ItemValue | LocationValue]]
     if by_location:
-        locations, count = await valuation.list_location_values(read, valued, skip=skip, limit=_ROWS)
+        locations, count = await summary.list_location_values(read, found, skip=skip, limit=_ROWS)
         rows = [(each.location_path, f"/locations/{each.location_id}", "", each) for each in locations]
     else:
-        items, count = await valuation.list_item_values(
-            read, valued, skip=skip, limit=_ROWS, without_price=without_price
-        )
+        items, count = await summary.list_item_values(read, found, skip=skip, limit=_ROWS, without_price=without_price)
         rows = [(each.item_name, f"/items/{each.item_id}", each.item_code, each) for each in items]
     return page(
         request,
         "value.html",
-        total=valued.total(),
-        currency=valued.currency,
+        total=found.total,
+        currency=found.total.currency,
         rows=rows,
         count=count,
         skip=skip,
@@ -216,6 +214,7 @@ async def _price_page(
         form.status,
         item=item,
         price=price,
+        unit_price=f"{price.unit_price:.6f}".rstrip("0").rstrip("."),
         form=form,
         currency=await get_currency(read),
     )

@@ -26,7 +26,9 @@ async def test_prices_on_pages(browse: Browse, admin: AsyncClient, samples: dict
     wrong = await editor.submit("/items/1/stock/1/amount", added | {"how": "remove"})
     assert (wrong.status_code, "is for what is added" in wrong.text) == (422, True)
     entry = next(each for each in (await get(admin, "/shopping-lists/1"))["items"] if each["item"]["id"])
-    bought = {"item_id": "1", "location_id": "1", "quantity": "1", "unit_price": "4", "seller": ""}
+    bought = {"item_id": "1", "location_id": "1", "quantity": "1", "unit_price": "4.000", "seller": ""}
+    german = {"Accept-Language": "de"}
+    assert (await editor.submit(f"/lists/1/entries/{entry['id']}/buy", bought, headers=german)).status_code == 422
     assert (await editor.submit(f"/lists/1/entries/{entry['id']}/buy", bought)).status_code == 303
     assert (await editor.submit("/items/1/prices", {"unit_price": "5", "paid_on": "2026-01-31"})).status_code == 303
     found = await get(admin, "/items/1/prices")
@@ -40,6 +42,15 @@ async def test_prices_on_pages(browse: Browse, admin: AsyncClient, samples: dict
     changed = await get(admin, f"/prices/{first['id']}")
     assert (changed["unit_price"], changed["seller"], changed["paid_at"][:10]) == (6.5, "Farm", "2026-02-01")
     assert (await editor.submit("/items/2/prices", {"unit_price": "x"})).status_code == 422
+    # A form shows the price as it reads it, and again what was typed.
+    url = f"/items/1/prices/{first['id']}"
+    assert 'value="6,5"' in (await editor.show(url, headers=german)).text
+    unclear = await editor.submit(url, change | {"unit_price": "1.500"}, headers=german)
+    assert (unclear.status_code, 'value="1.500"' in unclear.text, "1500 oder 1,500" in unclear.text) == (
+        422,
+        True,
+        True,
+    )
     assert (await editor.submit(f"/items/2/prices/{first['id']}/delete")).status_code == 404
     assert (await editor.submit(f"/items/1/prices/{first['id']}/delete")).status_code == 303
     listed = await editor.show("/items/1/prices")
