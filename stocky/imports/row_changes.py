@@ -269,10 +269,10 @@ def _price_unit(values: dict[str, Any], item: Item | None, level: SkuState | Non
 def _new_price(
     values: dict[str, Any], price_unit: str | None, level: SkuState | None, found: FoundReferences, *, adds: bool
 ) -> int | None:
-    """The price of a row; None if it has none, or counts stock whose lot has that price already."""
+    """The price of a row; None if it has none, or counts stock that costs as much already."""
     price: int | None = values.get("unit_price")
     valued = None if level is None else found.prices.get(level.id)
-    if price is None or adds or level is None or valued is None or valued.paid is None or not valued.is_of_lot:
+    if price is None or adds or level is None or valued is None or valued.paid is None:
         return price
     current = value_of(1000, price_unit or level.unit, valued.paid, valued.pack_milli)
     return None if current == price else price
