@@ -138,6 +138,35 @@ async def test_whatever_is_booked_loans_are_as_the_stock(member: AsyncClient) ->
     assert c["id"] not in {each["id"] for each in await get(member, "/loans/", is_open=False)}
 
 
+async def test_repeated_requests_after_the_locations_are_hidden(member: AsyncClient) -> None:
+    saw, shelf, anna = await new_item(member, "Saw"), await new_location(member), await _person(member)
+    sku = await new_stock(member, saw, shelf, 1)
+    lent = {"item_id": saw["id"], "person_id": anna["id"], "quantity": 1, "event_id": "lent"}
+    [loan] = made(await member.post("/loans/", json=lent))["loans"]
+    back = await _return(member, loan, event_id="back")
+    made(await member.put(f"/skus/{sku['id']}/quantity", json={"quantity": 0}))
+    for hidden in (shelf, anna):
+        made(await member.delete(f"/locations/{hidden['id']}"))
+    again = await member.post("/loans/", json=lent)
+    assert (again.status_code, again.json()["duplicate"]) == (200, True)
+    assert await _return(member, loan, event_id="back") == back
+    refused(await member.post("/loans/", json=lent | {"event_id": "other"}), 404, "Anna is no longer in use")
+
+
+async def test_what_names_no_location_leaves_what_is_lent(member: AsyncClient) -> None:
+    rope, shelf, anna = await new_item(member, "Rope"), await new_location(member), await _person(member)
+    loan = await _lend(member, await new_stock(member, rope, shelf, 2), anna, 2)
+    item = {"id": rope["id"]}
+    assert "Only 0" in (await _event(member, type="remove", item=item, quantity=1))["reason"]
+    added = await _event(member, type="add", item=item, quantity=1)
+    assert (added["status"], await _open(member)) == ("applied", {loan["id"]: 2})
+    wire = await new_item(member, "Wire")
+    await new_stock(member, wire, anna, 1)
+    for type in ("add", "remove"):
+        result = await _event(member, type=type, item={"id": wire["id"]}, quantity=1)
+        assert result["reason"] == "Name the location: all of Wire is lent", type
+
+
 async def test_loans_follow_merged_and_opened_stock(member: AsyncClient) -> None:
     glue, paste = await new_item(member, "Glue"), await new_item(member, "Paste", opened_days=3)
     shelf, anna = await new_location(member), await _person(member)
