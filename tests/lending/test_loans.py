@@ -17,6 +17,7 @@ from stocky.alerts.schemas import AlertCause
 from stocky.catalogue.repository import ItemFilter
 from stocky.config import Config
 from stocky.jobs.jobs import Jobs
+from stocky.pages.filters import local_day
 from stocky.reorganisation.repository import read_stock
 from stocky.stock.consistency import find_faults
 from stocky.stock.item_stock import list_stocked_items
@@ -328,6 +329,7 @@ def test_days_pass_in_the_configured_zone(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 6, 15, 23, 30, tzinfo=UTC))
     monkeypatch.setattr(clock, "_zone", None)
     clock.use_zone(ZoneInfo("Europe/Berlin"))
+    assert 'datetime="2026-06-16"' in local_day(clock.now())
     assert clock.local_today() == date(2026, 6, 16)
     clock.use_zone(ZoneInfo("America/New_York"))
     assert clock.local_today() == date(2026, 6, 15)
