@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,7 +20,7 @@ from stocky.catalogue.repository import ItemFilter
 from stocky.config import Config
 from stocky.jobs.jobs import Jobs
 from stocky.pages.filters import local_day
-from stocky.reorganisation.repository import read_stock
+from stocky.reorganisation.repository import lock_stock, read_stock
 from stocky.stock.consistency import find_faults
 from stocky.stock.item_stock import list_stocked_items
 from tests.backup.dumps import take
@@ -369,5 +371,7 @@ async def test_persons_are_locations_for_what_is_lent_only(app: Litestar, member
     assert result["status"] == "applied"
     async with app.state.database.read() as read:
         spots, _, lots = await read_stock(read)
+        move: Any = SimpleNamespace(from_location_id=anna["id"], to_location_id=shelf["id"], item_id=item["id"])
+        assert set((await lock_stock(read, [move])).spots) == {shelf["id"]}
     assert shelf["id"] in {spot.id for spot in spots}
     assert anna["id"] not in {spot.id for spot in spots} | {lot.location_id for lot in lots}
