@@ -47,8 +47,8 @@ WITH chosen (id) AS (
     UNION ALL
     SELECT 'overdue', held.item_id, held.sku_id, NULL, held.due_on
       FROM (SELECT sku.item_id, sku.id AS sku_id,
-                   (SELECT min(loan.due_on) FROM loan_detail AS loan
-                     WHERE loan.sku_id = sku.id AND loan.due_on < :local_today AND loan.outstanding_milli > 0) AS due_on
+                   (SELECT min(loan.due_on) FROM loan
+                     WHERE loan.sku_id = sku.id AND loan.ended_by IS NULL AND loan.due_on < :local_today) AS due_on
               FROM chosen JOIN sku ON sku.item_id = chosen.id
              WHERE sku.quantity_milli > 0) AS held
      WHERE held.due_on IS NOT NULL

@@ -13,7 +13,7 @@ SELECT id, name
 
 -- find_named_locations --
 -- Active locations with the paths or names of the keys :keys, or in the boxes :box_nos.
-SELECT id, name, path, box_no, loc_no
+SELECT id, name, path, box_no, loc_no, kind
   FROM location
  WHERE is_active
    AND (path_key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)))

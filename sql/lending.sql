@@ -13,11 +13,31 @@ INSERT INTO loan_return (event_id, loan_id)
 VALUES (:event_id, :loan_id);
 
 -- list_loan_claims --
--- The loans of a SKU, oldest first, each with what of it was neither undone nor returned by name.
+-- The loans of a SKU that have not ended, oldest first, each with what of it was neither undone nor returned by name.
 SELECT id, from_location_id, due_on, note, lent_at, claim_milli
   FROM loan_claim
- WHERE sku_id = :sku_id AND claim_milli > 0
+ WHERE sku_id = :sku_id AND ended_by IS NULL
  ORDER BY id;
+
+-- list_claims_before --
+-- The loans of a SKU that were open before the event :event_id and have ended since, newest first.
+SELECT id, from_location_id, due_on, note, lent_at, claim_milli
+  FROM loan_claim
+ WHERE sku_id = :sku_id AND ended_by >= :event_id AND event_id < :event_id AND claim_milli > 0
+ ORDER BY id DESC;
+
+-- end_loans --
+-- Notes of the loans :ids after which event nothing of them was outstanding; NULL opens them again.
+UPDATE loan
+   SET ended_by = :event_id
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- end_loans_at --
+-- Ends the loans at an empty location, which is to be a person no longer.
+UPDATE loan
+   SET ended_by = (SELECT max(event.id) FROM stock_event AS event WHERE event.sku_id = loan.sku_id)
+ WHERE ended_by IS NULL
+   AND sku_id IN (SELECT sku.id FROM sku WHERE sku.location_id = :location_id);
 
 -- list_loans --
 -- Loans in the order of their due dates, those without one last; all other filters optional. :is_open FALSE is for what
@@ -36,9 +56,18 @@ SELECT loan.id, loan.item_id, item.name AS item_name, item.code AS item_code, lo
    AND (CAST(:item_id AS BIGINT) IS NULL OR loan.item_id = :item_id)
    AND (NOT :overdue OR loan.due_on < :today)
    AND NOT loan.is_undone
-   AND (loan.outstanding_milli > 0) = :is_open
+   AND (loan.ended_by IS NULL) = :is_open
    AND (:is_open
         OR NOT EXISTS (SELECT 1 FROM loan_claim AS next WHERE next.continues_id = loan.id AND NOT next.is_undone))
+   -- What an undo took back from where a merge had moved it.
+   AND (loan.continues_id IS NULL
+        OR NOT EXISTS (WITH RECURSIVE before (continues_id, is_undone) AS (
+                           SELECT first.continues_id, first.is_undone
+                             FROM loan_claim AS first WHERE first.id = loan.continues_id
+                           UNION ALL
+                           SELECT earlier.continues_id, earlier.is_undone
+                             FROM before JOIN loan_claim AS earlier ON earlier.id = before.continues_id)
+                       SELECT 1 FROM before WHERE before.is_undone))
  ORDER BY /* sort: id = loan.id; due_on = loan.due_on NULLS LAST; lent_at = loan.lent_at;
              item_name = lower(item.name); person_path = lower(person.path); updated_at = loan.updated_at */
           loan.due_on NULLS LAST, loan.id
@@ -72,11 +101,12 @@ UPDATE loan
  WHERE id IN (SELECT before.id FROM before);
 
 -- list_items_due --
--- Items after :after with an outstanding loan whose due date is before :today, up to :limit.
-SELECT DISTINCT loan.item_id AS id
-  FROM loan_detail AS loan
- WHERE loan.item_id > :after AND loan.due_on < :today AND loan.outstanding_milli > 0
- ORDER BY loan.item_id
+-- Items after :after with an open loan whose due date is before :today, up to :limit.
+SELECT DISTINCT sku.item_id AS id
+  FROM loan
+  JOIN sku ON sku.id = loan.sku_id
+ WHERE loan.ended_by IS NULL AND loan.due_on < :today AND sku.item_id > :after
+ ORDER BY sku.item_id
  LIMIT :limit;
 
 -- list_loan_faults --
@@ -97,7 +127,11 @@ SELECT message
           JOIN loan ON loan.id = loan_return.loan_id
          WHERE event.sku_id <> loan.sku_id
         UNION ALL
-        SELECT 'loan ' || CAST(loan.id AS TEXT) || ' is at a location that is no person'
-          FROM loan_detail AS loan JOIN location ON location.id = loan.person_id
-         WHERE loan.outstanding_milli > 0 AND location.kind <> 'person') AS fault
+        SELECT 'loan ' || CAST(loan.id AS TEXT) || ' was ended by an event of another SKU'
+          FROM loan JOIN stock_event AS event ON event.id = loan.ended_by
+         WHERE event.sku_id <> loan.sku_id
+        UNION ALL
+        SELECT 'loan ' || CAST(loan.id AS TEXT) || ' is open at a location that is no person'
+          FROM loan JOIN sku ON sku.id = loan.sku_id JOIN location ON location.id = sku.location_id
+         WHERE loan.ended_by IS NULL AND location.kind <> 'person') AS fault
  LIMIT :limit;

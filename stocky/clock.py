@@ -38,7 +38,12 @@ def use_zone(zone: tzinfo | None) -> None:
 
 def local_today() -> date:
     """The date in the configured zone, by which days that people name pass."""
-    return now().astimezone(_zone).date()
+    return local_date(now())
+
+
+def local_date(moment: datetime) -> date:
+    """The date of a moment in the configured zone."""
+    return moment.astimezone(_zone).date()
 
 
 def day_bounds(first: date, days: int, zone: tzinfo | None) -> list[datetime]:

@@ -218,6 +218,7 @@ async def change_location(tx: Connection, location_id: int, change: LocationChan
         await _check_empty(tx, location, inside)
     if kind is not location.kind:
         await _check_kind(tx, location, inside)
+        await tx.execute("end_loans_at", location_id=location_id)
     if is_active and parent_id is not None:
         await check_parent(tx, parent_id)
     if (name, parent_id) != (location.name, location.parent_id):

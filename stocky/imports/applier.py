@@ -214,11 +214,11 @@ class Applier:
             new = NewLocation(
                 name=path[len(around) + 3 :] if around else path,
                 storage_type=stock.storage_type if path == stock.location_path else StorageType.OTHER,
-                kind=stock.kind if path == stock.location_path else LocationKind.PLACE,
+                kind=(stock.kind if path == stock.location_path else None) or LocationKind.PLACE,
                 parent_id=None if location is None else location.id,
             )
             created = await location_repository.add_location(tx, new, self._by)
-            location, around = Location(created.id, created.name, created.path), path
+            location, around = Location(created.id, created.name, created.path, kind=created.kind), path
             found.locations.add(location)
         assert location is not None
         return location

@@ -203,7 +203,7 @@ FIELDS = (
     Field(
         name="location_kind",
         about=About.STOCK,
-        meaning="What a new location is: place, or person for one to whom things are lent",
+        meaning="What the location is: place, or person for one to whom things are lent",
         example="place",
     ),
     Field(

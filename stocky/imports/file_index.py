@@ -14,10 +14,11 @@ from stocky.catalogue.schemas import Item
 from stocky.imports import presets
 from stocky.imports.fields import FIELDS, About, is_custom
 from stocky.imports.references import barcodes_of, key_of
-from stocky.imports.row_changes import RowRejected, StockStep
+from stocky.imports.row_changes import RowRejected, StockStep, check_kind
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
 from stocky.imports.schemas import ImportOptions, StockMode
 from stocky.names import name_key
+from stocky.schema import LocationKind
 
 # The fields that several items may have in common, in words.
 _SHARED = {"name": "name", "manufacturer_code": "maker's part number"}
@@ -33,6 +34,7 @@ class NewPath(msgspec.Struct):
     id: int
     name: str
     path: str
+    kind: LocationKind
 
 
 class FileIndex:
@@ -117,6 +119,7 @@ class FileIndex:
             try:
                 find = self.locations.at if step.is_path else self.locations.find
                 if (created := find(step.location_path)) is not None:
+                    check_kind(step.kind, created.kind, created.path)
                     step.location_path, step.new_paths = created.path, []
             except AmbiguousName as ambiguous:
                 raise RowRejected(str(ambiguous), "location") from None
@@ -135,7 +138,8 @@ class FileIndex:
         for path in step.new_paths:
             if self.locations.at(path) is None:
                 self.new_paths.append(path)
-                self.locations.add(NewPath(len(self.new_paths), path.rpartition(" / ")[2], path))
+                kind = (step.kind if path == step.location_path else None) or LocationKind.PLACE
+                self.locations.add(NewPath(len(self.new_paths), path.rpartition(" / ")[2], path, kind))
 
 
 def _key(field: str, text: str) -> int:

@@ -23,6 +23,7 @@ from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
 from stocky.names import name_key
 from stocky.prices.valuation import Valued, value_items
+from stocky.schema import LocationKind
 from stocky.settings.measure_rules import rules_for
 from stocky.stock.models import LotKey, SkuState
 
@@ -35,6 +36,7 @@ class Location(msgspec.Struct):
     path: str
     box_no: int | None = None
     loc_no: int | None = None
+    kind: LocationKind = LocationKind.PLACE
 
 
 class _Barcode(msgspec.Struct):

@@ -79,7 +79,8 @@ class StockStep(msgspec.Struct):
     # Whether the row has a path, and not what may be the name of a location elsewhere.
     is_path: bool
     storage_type: StorageType
-    kind: LocationKind
+    # None: the row does not say.
+    kind: LocationKind | None
     sku_id: int | None
     event_id: str
     books: bool
@@ -198,6 +199,9 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     if booking.is_done:
         return None
     location, new_paths = _location(values, found, options)
+    kind = values.get("location_kind")
+    if location is not None:
+        check_kind(kind, location.kind, location.path)
     lot = LotKey(values.get("expiry_date"), values.get("lot", ""), values.get("serial", ""), values.get("opened_on"))
     level = None if item is None or location is None else found.levels.get((item.id, location.id, lot))
     quantity, unit, notes = values["quantity"], values.get("unit"), values.get("notes")
@@ -236,7 +240,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         new_paths=new_paths,
         is_path="location_path" in values,
         storage_type=storage_type,
-        kind=values.get("location_kind") or LocationKind.PLACE,
+        kind=kind,
         sku_id=sku_id,
         event_id=booking.event_id,
         books=books,
@@ -248,6 +252,12 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         price_unit=price_unit,
         seller=values.get("seller"),
     )
+
+
+def check_kind(kind: LocationKind | None, actual: LocationKind, path: str) -> None:
+    """Raises RowRejected for a row that says a location of another kind than it is: what is lent would be at hand."""
+    if kind is not None and kind is not actual:
+        raise RowRejected(f"{path} is a {actual.value}, not a {kind.value}; name another location", "location_kind")
 
 
 def _price_unit(values: dict[str, Any], item: Item | None, level: SkuState | None) -> str | None:

@@ -18,17 +18,11 @@ from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import StockEvent, named_lot
-from stocky.stock.service import lot_fields, named, raise_if_rejected
+from stocky.stock.service import error_of, lot_fields, named, raise_if_rejected
 
 
 async def lend(database: Database, recorder: Recorder, new: NewLoan, by: Principal) -> Lent:
     """Moves stock to a person. Raises NotFound, Invalid for a location that is no person, Conflict for a shortage."""
-    async with database.read() as read:
-        person = await get_active_location(read, new.person_id)
-    if person.kind is not LocationKind.PERSON:
-        raise Invalid(
-            f"{person.path} is a place; lend to a location of the kind person, or move the stock", field="person_id"
-        )
     operation = Operation(
         kind="move",
         item=None if new.item_id is None else ItemKey(id=new.item_id),
@@ -37,6 +31,7 @@ async def lend(database: Database, recorder: Recorder, new: NewLoan, by: Princip
         to_location=LocationKey(id=new.person_id),
         quantity_milli=to_milli(new.quantity),
         unit=new.unit,
+        lends=True,
         due_on=new.due_on,
         note=new.note,
         occurred_at=new.occurred_at,
@@ -46,7 +41,11 @@ async def lend(database: Database, recorder: Recorder, new: NewLoan, by: Princip
         **named(new.event_id, ("lent", new)),
     )
     posting = await recorder.post(Posting([operation], batch_id=new_batch_id()))
-    outcome = raise_if_rejected(posting.outcomes[0])
+    outcome = posting.outcomes[0]
+    if outcome.status == "rejected":
+        if outcome.rejection in ("invalid", "not_found"):
+            await _check_person(database, new.person_id)
+        raise error_of(outcome)
     async with database.read() as read:
         loans = await repository.list_loans_of_events(read, _arrivals(outcome.events))
     return Lent(loans=loans, batch_id=outcome.events[0].batch_id, duplicate=outcome.status == "duplicate")
@@ -59,14 +58,15 @@ async def take_back(tx: Connection, recorder: Recorder, loan_id: int, wanted: Lo
     """
     loan = await repository.lock_loan(tx, loan_id)
     quantity = loan.outstanding if wanted.quantity is None else wanted.quantity
+    location_id = wanted.location_id or loan.from_location_id
     is_known = wanted.event_id is not None and await tx.value("find_event_ids", event_ids=[wanted.event_id]) is not None
     if not is_known:
         _check(loan, quantity)
-    location_id = wanted.location_id or await _origin(tx, loan)
+        location_id = await _destination(tx, loan, wanted.location_id)
     operation = Operation(
         kind="move",
         sku_id=loan.sku_id,
-        to_location=LocationKey(id=location_id),
+        to_location=None if location_id is None else LocationKey(id=location_id),
         quantity_milli=to_milli(quantity),
         returns_loan=loan_id,
         note=wanted.note,
@@ -78,11 +78,30 @@ async def take_back(tx: Connection, recorder: Recorder, loan_id: int, wanted: Lo
     return await repository.get_loan(tx, loan_id)
 
 
-async def _origin(read: Connection, loan: Loan) -> int:
-    """Where a loan came from. Raises Invalid if that is not known, or no longer in use."""
-    if loan.from_location_id is None:
+async def _check_person(database: Database, location_id: int) -> None:
+    """Raises NotFound for a location that is missing or hidden, Invalid for one that is no person."""
+    async with database.read() as read:
+        location = await get_active_location(read, location_id)
+    if location.kind is not LocationKind.PERSON:
+        raise Invalid(
+            f"{location.path} is a place; lend to a location of the kind person, or move the stock", field="person_id"
+        )
+
+
+async def _destination(tx: Connection, loan: Loan, location_id: int | None) -> int:
+    """Where a return goes: the location that it names, else where the loan came from.
+
+    Raises NotFound, Invalid for a person, and if where it came from is not known or no longer in use.
+    """
+    to = location_id or loan.from_location_id
+    if to is None:
         raise Invalid("Nothing says where it came from; name the location to bring it to", field="location_id")
-    location = await get_location(read, loan.from_location_id)
+    location = await get_location(tx, to)
+    if location.kind is LocationKind.PERSON:
+        raise Invalid(
+            f"{location.path} is a person, so this is no return; lend it to them instead, or name a place",
+            field="location_id",
+        )
     if not location.is_active:
         raise Invalid(f"{location.path} is no longer in use; name the location to bring it to", field="location_id")
     return location.id

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+from stocky.clock import local_date
 from stocky.pages.languages import current
 
 _MONTHS = {
@@ -107,6 +108,11 @@ def day(value: date | None) -> str:
     return Markup('<time datetime="{}">{}</time>').format(f"{value:%Y-%m-%d}", _day(value))
 
 
+def local_day(value: datetime) -> str:
+    """A `<time>` element with the date of a moment in the configured zone, as due dates are."""
+    return day(local_date(value))
+
+
 def day_text(value: date) -> str:
     """A date without an element, for titles and labels."""
     return _day(value)
@@ -124,5 +130,19 @@ def _decimal_point() -> str:
 
 FILTERS = {
     each.__name__: each
-    for each in (quantity, decimal, signed, unit, measured, money, number, percent, filesize, moment, day, day_text)
+    for each in (
+        quantity,
+        decimal,
+        signed,
+        unit,
+        measured,
+        money,
+        number,
+        percent,
+        filesize,
+        moment,
+        day,
+        local_day,
+        day_text,
+    )
 }

@@ -58,6 +58,8 @@ MESSAGES: tuple[Text, ...] = (
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
     _("There is no location %(text)s; type its whole name or path"),
     _("there is nothing to move: no stock, or all of it is there already"),
+    _("there is nothing to move: the rest is lent; return it first"),
+    _("choose one of the list"),
     _("choose a list, or name a new one"),
     _("It is counted in %(unit)s"),
     _("%(name)s is no longer in use; choose another location"),
@@ -134,6 +136,7 @@ MESSAGES: tuple[Text, ...] = (
     _("Nothing says where it came from; name the location to bring it to"),
     _("%(path)s is no longer in use; name the location to bring it to"),
     _("%(path)s is a place; lend to a location of the kind person, or move the stock"),
+    _("%(path)s is a person, so this is no return; lend it to them instead, or name a place"),
     _("%(path)s is a person; choose a place to put it in"),
     _("%(name)s belongs to box %(number)s, so it cannot be a person"),
     _("%(name)s holds stock; move it somewhere else, then change the kind"),
@@ -171,6 +174,7 @@ MESSAGES: tuple[Text, ...] = (
     _("Only %(amount)s of %(name)s in stock; %(wanted)s requested"),
     _("No %(name)s in stock to take"),
     _("Name the location: %(name)s is at no location yet"),
+    _("Name the location: all of %(name)s is lent"),
     _("Name the location: %(name)s is at %(count)s locations"),
     _(
         "Several lots of the item are at this location; name the counted lot by the fields expiry_date, lot and serial"

@@ -19,7 +19,7 @@ from stocky.logs import audit
 from stocky.quantity import from_milli
 from stocky.reorganisation.planning import Lot, Proposal, Spot, Thing
 from stocky.reorganisation.schemas import NewPlan, Plan, PlannedMove, PlannedPlace, PlanStatus, PlanSummary
-from stocky.schema import StorageType
+from stocky.schema import LocationKind, StorageType
 from stocky.stock.models import LotKey, SkuState, StockItem
 
 KIND = "reorg.plan"
@@ -200,7 +200,7 @@ async def lock_stock(tx: Connection, moves: list[MoveRow]) -> CurrentStock:
                 each.id, each.path, None if each.loc_no is None else each.box_no, each.loc_no, each.storage_type
             )
             for each in locations
-            if each.is_active
+            if each.is_active and each.kind is LocationKind.PLACE
         },
         {each.id: Thing(each.id, each.name, each.default_storage_type) for each in items.values()},
         await tx.all("list_skus_of_items", SkuState, ids=item_ids),

@@ -189,6 +189,17 @@ class Batch:
             return ledger.open_closed(operation, item, location_id)
         if found.to_location_id is None:
             raise OperationRejected("Name the location to move to", "invalid")
+        if operation.lends and found.to_location_id not in ledger.persons:
+            raise OperationRejected(
+                f"Location {found.to_location_id} is a place; lend to a location of the kind person, or move the stock",
+                "invalid",
+            )
+        if operation.returns_loan is not None and found.to_location_id in ledger.persons:
+            raise OperationRejected(
+                f"Location {found.to_location_id} is a person, so this is no return; lend it to them instead, or name a"
+                " place",
+                "invalid",
+            )
         return ledger.move(operation, item, location_id, found.to_location_id)
 
     def _apply_pack_size(self, operation: Operation, item: StockItem, found: ResolvedReferences) -> Operation:
@@ -263,18 +274,24 @@ class Batch:
         self.ledger.check_unit(operation, sku)
 
     def _only_location(self, operation: Operation, item: StockItem) -> int:
-        """The item's location, if it has exactly one. A person is meant only by a move, and if it has no other."""
+        """The item's location, if it has exactly one. A person is meant only by a move, if no place has stock."""
         active = [sku for sku in self.ledger.skus(item.id) if sku.is_active]
         if not isinstance(operation.serial, AnyLot):
             active = [sku for sku in active if sku.serial == operation.serial and sku.quantity_milli] or active
-        location_ids = {sku.location_id for sku in active if sku.quantity_milli} or {sku.location_id for sku in active}
-        if operation.kind == "move" and operation.to_location is not None and operation.to_location.id is not None:
-            location_ids.discard(operation.to_location.id)
-        if not (operation.kind == "move" and location_ids <= self.ledger.persons):
-            location_ids -= self.ledger.persons
-        if len(location_ids) == 1:
-            return location_ids.pop()
-        where = "at no location yet" if not location_ids else f"at {len(location_ids)} locations"
+        persons = self.ledger.persons
+        stocked = {sku.location_id for sku in active if sku.quantity_milli}
+        places = stocked - persons or {sku.location_id for sku in active} - persons
+        if operation.kind == "move":
+            if operation.to_location is not None and operation.to_location.id is not None:
+                stocked.discard(operation.to_location.id)
+                places.discard(operation.to_location.id)
+            if stocked and stocked <= persons:
+                places = stocked
+        if len(places) == 1:
+            return places.pop()
+        if not places and stocked & persons:
+            raise OperationRejected(f"Name the location: all of {item.name} is lent", "invalid")
+        where = "at no location yet" if not places else f"at {len(places)} locations"
         raise OperationRejected(f"Name the location: {item.name} is {where}", "invalid")
 
     def _seen_before(self, operation: Operation) -> Outcome | None:

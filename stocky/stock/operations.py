@@ -69,8 +69,8 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     is booked to, or with `in_main_unit` the item's main unit (see `Ledger.unit_of`).
     `create_sku` creates the SKU even for a quantity of 0; `deactivate` writes it off.
     `all_locations` removes from all locations of the item at once, and never more than the stock, whatever its policy.
-    `due_on` is the day by which what is moved to a person is to be returned; `returns_loan` is the loan that a move
-    from a person returns.
+    `lends` rejects a move to a location that is no person; `due_on` is the day by which what is moved to a person is to
+    be returned; `returns_loan` is the loan that a move from a person returns.
     `with_details` requests the events, the item and its stock in the outcome.
     `price` is recorded with the event of an addition or a count.
     """
@@ -105,6 +105,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     create_sku: bool = False
     deactivate: bool = False
     all_locations: bool = False
+    lends: bool = False
     due_on: date | None = None
     returns_loan: int | None = None
     with_details: bool = False

@@ -45,6 +45,24 @@ async def test_path_creates_the_locations_that_are_missing(member: AsyncClient) 
     assert report["new_locations"] == []
 
 
+async def test_kind_of_a_location_is_the_same_in_all_rows(member: AsyncClient) -> None:
+    await new_location(member, "Anna", kind="person")
+    content = (
+        "name,location,quantity,location_kind\n"
+        "Tea,Anna,1,place\nRice,Anna,2,person\nSalt,anna,3,\nOil,Ben,4,person\nNuts,ben,5,place\nPeas,Ben,6,person\n"
+    )
+    report = await imported(member, content, partial="true")
+    assert [(each["line"], each["column"], each["message"]) for each in report["errors"]] == [
+        (2, "location_kind", "Anna is a person, not a place; name another location"),
+        (6, "location_kind", "Ben is a person, not a place; name another location"),
+    ]
+    assert await stocked(member) == [("Anna", 2), ("Anna", 3), ("Ben", 4), ("Ben", 6)]
+    loans = await get(member, "/loans/")
+    assert {(each["person_path"], each["from_path"], each["due_on"]) for each in loans} == {
+        ("Anna", None, None), ("Ben", None, None),
+    }  # fmt: skip
+
+
 async def test_name_with_a_slash_of_an_existing_location_is_no_path(member: AsyncClient) -> None:
     flat = await new_location(member, "Garage / left")
     report = await imported(member, "name,location,quantity\nTea,GARAGE / Left,1\nRice,Garage / left / Bin,2\n")

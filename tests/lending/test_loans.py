@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,9 +17,14 @@ from stocky.alerts.attention import count_attention
 from stocky.alerts.evaluate import DailyCheck, list_items_due
 from stocky.alerts.schemas import AlertCause
 from stocky.catalogue.repository import ItemFilter
+from stocky.config import Config
 from stocky.jobs.jobs import Jobs
-from stocky.reorganisation.repository import read_stock
+from stocky.pages.filters import local_day
+from stocky.reorganisation.repository import lock_stock, read_stock
+from stocky.stock.consistency import find_faults
 from stocky.stock.item_stock import list_stocked_items
+from tests.backup.dumps import take
+from tests.backup.test_altered import loaded
 from tests.inventory import Json, get, made, new_box, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
 
@@ -138,6 +146,90 @@ async def test_whatever_is_booked_loans_are_as_the_stock(member: AsyncClient) ->
     assert c["id"] not in {each["id"] for each in await get(member, "/loans/", is_open=False)}
 
 
+async def test_ended_loans_stay_ended_until_an_undo(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
+    """A person becomes a place and a person again."""
+    nuts, shelf, anna = await new_item(admin, "Nuts"), await new_location(admin), await _person(admin)
+    sku = await new_stock(admin, nuts, shelf, 5)
+    here, there, item = {"id": shelf["id"]}, {"id": anna["id"]}, {"id": nuts["id"]}
+    a = await _lend(admin, sku, anna, 2, due_on="2026-06-01")
+    parts = [await _event(admin, type="remove", item=item, location=there, quantity=1) for _ in range(2)]
+    assert [each["id"] for each in await get(admin, "/loans/", is_open=False)] == [a["id"]]
+    made(await admin.patch(f"/locations/{anna['id']}", json={"kind": "place"}))
+    await _event(admin, type="add", item=item, location=there, quantity=7)
+    assert (await _open(admin), await get(admin, "/alerts/")) == ({}, [])
+    assert await find_faults(config) == []
+    assert loaded(await take(admin), "verify", tmp_path) == ""
+    emptied = await _event(admin, type="remove", item=item, location=there, quantity=7)
+    made(await admin.patch(f"/locations/{anna['id']}", json={"kind": "person"}))
+    await _event(admin, type="move", item=item, location=here, to_location=there, quantity=1)
+    assert list((await _open(admin)).values()) == [1]
+    # The undo of either part brings back what it took, to its loan.
+    made(await admin.post(f"/events/{parts[0]['id']}/undo"))
+    assert next(iter((await _open(admin)).items())) == (a["id"], 1)
+    made(await admin.post(f"/events/{parts[1]['id']}/undo"))
+    assert sorted((await _open(admin)).values()) == [1, 2]
+    # What was there while it was a place is a loan of its own.
+    made(await admin.post(f"/events/{emptied['id']}/undo"))
+    loans = await get(admin, "/loans/")
+    assert [(each["outstanding"], each["due_on"]) for each in loans] == [(2, "2026-06-01"), (1, None), (7, None)]
+    assert await get(admin, "/loans/", is_open=False) == []
+    assert await find_faults(config) == []
+
+
+async def test_from_one_person_to_another(member: AsyncClient) -> None:
+    drill, shelf = await new_item(member, "Drill"), await new_location(member)
+    anna, ben = await _person(member), await _person(member, "Ben")
+    a = await _lend(member, await new_stock(member, drill, shelf, 3), anna, 3, due_on="2026-07-01", note="Bring it")
+    refused(await member.post(f"/loans/{a['id']}/return", json={"location_id": ben["id"]}), 422, "lend it to them")
+    moved = {"item": {"id": drill["id"]}, "location": {"id": anna["id"]}, "to_location": {"id": ben["id"]}}
+    event = await _event(member, type="move", quantity=2, **moved)
+    [b] = await get(member, "/loans/", person_id=ben["id"])
+    assert (b["due_on"], b["note"], b["from_path"], b["outstanding"]) == ("2026-07-01", "Bring it", "Shelf", 2)
+    made(await member.patch(f"/loans/{b['id']}", json={"due_on": "2026-07-09"}))
+    assert (await get(member, f"/loans/{a['id']}"))["due_on"] == "2026-07-01"
+    made(await member.post(f"/events/{event['id']}/undo"))
+    assert await _open(member) == {a["id"]: 3}
+    # Lent by the one to the other: to whom it comes back is not said.
+    lent = await _lend(member, {"id": a["sku_id"]}, ben, 3)
+    refused(await member.post(f"/loans/{lent['id']}/return"), 422, "Anna is a person")
+    assert (await _return(member, lent, location_id=shelf["id"]))["outstanding"] == 0
+    # Where less than nothing is, nothing is outstanding.
+    nails = await new_item(member, "Nails", oversell_policy="allow")
+    a = await _lend(member, await new_stock(member, nails, shelf, 2), anna, 2)
+    await _event(member, type="remove", item={"id": nails["id"]}, location={"id": ben["id"]}, quantity=5)
+    await _lend(member, {"id": a["sku_id"]}, ben, 2)
+    assert await _open(member, item_id=nails["id"]) == {}
+
+
+async def test_repeated_requests_after_the_locations_are_hidden(member: AsyncClient) -> None:
+    saw, shelf, anna = await new_item(member, "Saw"), await new_location(member), await _person(member)
+    sku = await new_stock(member, saw, shelf, 1)
+    lent = {"item_id": saw["id"], "person_id": anna["id"], "quantity": 1, "event_id": "lent"}
+    [loan] = made(await member.post("/loans/", json=lent))["loans"]
+    back = await _return(member, loan, event_id="back")
+    made(await member.put(f"/skus/{sku['id']}/quantity", json={"quantity": 0}))
+    for hidden in (shelf, anna):
+        made(await member.delete(f"/locations/{hidden['id']}"))
+    again = await member.post("/loans/", json=lent)
+    assert (again.status_code, again.json()["duplicate"]) == (200, True)
+    assert await _return(member, loan, event_id="back") == back
+    refused(await member.post("/loans/", json=lent | {"event_id": "other"}), 404, "Anna is no longer in use")
+
+
+async def test_what_names_no_location_leaves_what_is_lent(member: AsyncClient) -> None:
+    rope, shelf, anna = await new_item(member, "Rope"), await new_location(member), await _person(member)
+    loan = await _lend(member, await new_stock(member, rope, shelf, 2), anna, 2)
+    item = {"id": rope["id"]}
+    assert "Only 0" in (await _event(member, type="remove", item=item, quantity=1))["reason"]
+    added = await _event(member, type="add", item=item, quantity=1)
+    assert (added["status"], await _open(member)) == ("applied", {loan["id"]: 2})
+    wire = await new_item(member, "Wire")
+    await new_stock(member, wire, anna, 1)
+    for type in ("add", "remove"):
+        result = await _event(member, type=type, item={"id": wire["id"]}, quantity=1)
+        assert result["reason"] == "Name the location: all of Wire is lent", type
+
+
 async def test_loans_follow_merged_and_opened_stock(member: AsyncClient) -> None:
     glue, paste = await new_item(member, "Glue"), await new_item(member, "Paste", opened_days=3)
     shelf, anna = await new_location(member), await _person(member)
@@ -164,6 +256,12 @@ async def test_loans_follow_merged_and_opened_stock(member: AsyncClient) -> None
     assert (opened["due_on"], opened["outstanding"]) == ("2026-08-01", 1)
     assert opened["sku_id"] != lent[1]["sku_id"]
     assert (await _return(member, opened))["outstanding"] == 0
+    # An undo takes it back from the item that it was merged into: it was neither lent nor returned.
+    before = await get(member, "/loans/", is_open=False)
+    await merge(member, glue, paste)
+    made(await member.post(f"/events/{more['stock_event_id']}/undo"))
+    assert [(each["person_path"], each["outstanding"]) for each in await get(member, "/loans/")] == [("Anna", 1)] * 2
+    assert await get(member, "/loans/", is_open=False) == before
 
 
 async def test_pieces_with_serial_numbers_and_units(member: AsyncClient) -> None:
@@ -233,6 +331,7 @@ def test_days_pass_in_the_configured_zone(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 6, 15, 23, 30, tzinfo=UTC))
     monkeypatch.setattr(clock, "_zone", None)
     clock.use_zone(ZoneInfo("Europe/Berlin"))
+    assert 'datetime="2026-06-16"' in local_day(clock.now())
     assert clock.local_today() == date(2026, 6, 16)
     clock.use_zone(ZoneInfo("America/New_York"))
     assert clock.local_today() == date(2026, 6, 15)
@@ -272,5 +371,7 @@ async def test_persons_are_locations_for_what_is_lent_only(app: Litestar, member
     assert result["status"] == "applied"
     async with app.state.database.read() as read:
         spots, _, lots = await read_stock(read)
+        move: Any = SimpleNamespace(from_location_id=anna["id"], to_location_id=shelf["id"], item_id=item["id"])
+        assert set((await lock_stock(read, [move])).spots) == {shelf["id"]}
     assert shelf["id"] in {spot.id for spot in spots}
     assert anna["id"] not in {spot.id for spot in spots} | {lot.location_id for lot in lots}

@@ -157,7 +157,7 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
     if added.get("price"):
         yield from _check_prices(live, staging)
     if added.get("loan") or added.get("loan_return") or added.get("location"):
-        yield from _check_loans(live)
+        yield from _check_loans(live, staging)
     yield from _check_merges(live, staging, {table for table, rows in added.items() if rows})
     if added.get("item_field_value"):
         yield from _check_fields(live, staging)
@@ -276,26 +276,34 @@ def _check_prices(live: str, staging: str) -> Generator[str, Any, None]:
         raise BadRequest(f"Nothing was imported: price {found[0][0]} would name another item than its event or its SKU")
 
 
-def _check_loans(live: str) -> Generator[str, Any, None]:
-    """Checks that loans are of the SKUs of their events here, and at persons; `stocky check` has the same rules."""
+def _check_loans(live: str, staging: str) -> Generator[str, Any, None]:
+    """Checks what is imported by the rules of `stocky check`: loans are of the SKUs of their events, and at persons."""
+    imported = f"(SELECT id FROM {staging}.loan)"
     rules = {
         "loan {} would name another SKU than its event": f"""
             SELECT loan.id FROM {live}.loan AS loan JOIN {live}.stock_event AS event ON event.id = loan.event_id
-             WHERE event.sku_id <> loan.sku_id LIMIT 1""",
+             WHERE loan.id IN {imported} AND event.sku_id <> loan.sku_id LIMIT 1""",
         "the loans of event {} would be more than it brought": f"""
             SELECT event.id FROM {live}.loan AS loan JOIN {live}.stock_event AS event ON event.id = loan.event_id
+             WHERE event.id IN (SELECT event_id FROM {staging}.loan)
              GROUP BY event.id, event.delta_milli HAVING sum(loan.quantity_milli) > event.delta_milli LIMIT 1""",
         "event {} would return a loan of another SKU": f"""
             SELECT event.id FROM {live}.loan_return AS returned
               JOIN {live}.stock_event AS event ON event.id = returned.event_id
-              JOIN {live}.loan AS loan ON loan.id = returned.loan_id WHERE event.sku_id <> loan.sku_id LIMIT 1""",
-        "loan {} would be at a location that is no person": f"""
+              JOIN {live}.loan AS loan ON loan.id = returned.loan_id
+             WHERE event.id IN (SELECT event_id FROM {staging}.loan_return) AND event.sku_id <> loan.sku_id LIMIT 1""",
+        "loan {} would have ended by an event of another SKU": f"""
+            SELECT loan.id FROM {live}.loan AS loan JOIN {live}.stock_event AS event ON event.id = loan.ended_by
+             WHERE loan.id IN {imported} AND event.sku_id <> loan.sku_id LIMIT 1""",
+        "loan {} would be open at a location that is no person": f"""
             SELECT loan.id FROM {live}.loan AS loan JOIN {live}.sku AS sku ON sku.id = loan.sku_id
               JOIN {live}.location AS location ON location.id = sku.location_id
-             WHERE sku.quantity_milli > 0 AND location.kind <> 'person' LIMIT 1""",
+             WHERE loan.id IN {imported} AND loan.ended_by IS NULL AND location.kind <> 'person' LIMIT 1""",
         "location {} would be in a person": f"""
-            SELECT child.id FROM {live}.location AS child JOIN {live}.location AS parent
-                ON parent.id = child.parent_id WHERE parent.kind = 'person' LIMIT 1""",
+            SELECT child.id FROM {live}.location AS child
+              JOIN {live}.location AS parent ON parent.id = child.parent_id
+             WHERE child.id IN (SELECT id FROM {staging}.location) AND child.is_active
+               AND parent.kind = 'person' LIMIT 1""",
     }
     for fault, query in rules.items():
         found = yield query

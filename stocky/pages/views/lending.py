@@ -13,6 +13,7 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal, Role
 from stocky.catalogue import location_repository
 from stocky.db import Connection, Database
+from stocky.errors import Invalid
 from stocky.http.parameters import PathId
 from stocky.lending import repository, service
 from stocky.lending.schemas import LoanChange, LoanReturn, NewLoan
@@ -24,8 +25,9 @@ from stocky.pages.problems import own_path
 from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, make_url, page, see_other
 from stocky.pages.typed import find_location
-from stocky.quantity import Quantity
-from stocky.schema import MAX_ID, Id
+from stocky.quantity import Quantity, rounded
+from stocky.schema import MAX_ID, Id, LocationKind
+from stocky.stock import repository as stock_repository
 from stocky.stock.item_stock import StockedItem, get_stocked_items
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EventId, Notes
@@ -46,6 +48,10 @@ class Lending(Struct, kw_only=True):
     due_on: date | None = None
     note: Notes | None = None
     event_id: EventId | None = None
+
+    def __post_init__(self) -> None:
+        if rounded(self.quantity) == 0:
+            raise ValueError("quantity: must be more than 0")
 
 
 @get("/lent", opt=readers)
@@ -141,9 +147,10 @@ async def lend(
     form = await read_form(request, Lending)
     if not form.errors:
         with form.catching():
+            data = form.data
             async with database.read() as read:
                 person = await find_location(read, form, "person_id")
-            data = form.data
+                await _check_source(read, item_id, data.sku_id)
             new = NewLoan(
                 person_id=person.id,
                 quantity=data.quantity,
@@ -174,6 +181,14 @@ async def _lending_page(request: Request[Any, Any, Any], read: Connection, item_
         return see_other(request, f"/items/{item_id}")
     stock = [sku for sku in found[0].stock if sku.quantity > 0 and not sku.is_lent]
     return page(request, "item-lend.html", form.status, item=found[0].item, stock=stock, form=form)
+
+
+async def _check_source(read: Connection, item_id: int, sku_id: int) -> None:
+    """Raises Invalid for a SKU of another item, or at a person. One without stock may be that of a repeated request."""
+    sku = await stock_repository.get_sku(read, sku_id, with_hidden=True)
+    location = await location_repository.get_location(read, sku.location_id)
+    if sku.item_id != item_id or location.kind is LocationKind.PERSON:
+        raise Invalid("choose one of the list", field="sku_id")
 
 
 def _may_change(user: Principal) -> bool:

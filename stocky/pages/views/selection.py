@@ -119,12 +119,10 @@ async def _move(database: Database, recorder: Recorder, form: Form[Chosen], by: 
     async with database.read() as read:
         location = await find_location(read, form, "to_location")
         stocked = await get_stocked_items(read, dict.fromkeys(form.data.id))
-    moved = [
-        (sku.sku_id, sku.quantity)
-        for each in stocked
-        for sku in each.stock
-        if sku.quantity > 0 and sku.location_id != location.id
-    ]
+    stock = [sku for each in stocked for sku in each.stock if sku.quantity > 0 and sku.location_id != location.id]
+    moved = [(sku.sku_id, sku.quantity) for sku in stock if not sku.is_lent]
+    if stock and not moved:
+        raise Invalid("there is nothing to move: the rest is lent; return it first", field="to_location")
     if not moved:
         raise Invalid("there is nothing to move: no stock, or all of it is there already", field="to_location")
     return await service.move_stock(recorder, moved, location.id, by)

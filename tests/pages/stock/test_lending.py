@@ -22,7 +22,23 @@ async def test_lending_and_returning(admin: AsyncClient, browse: Callable[[str],
     refused = await browser.submit(path, form | {"person_id_text": "Shelf"})
     assert refused.status_code == 422
     assert "is a place; lend to a location of the kind person" in refused.text
+    for quantity, words in (("0", "must be more than 0"), ("0,0001", "three decimals")):
+        refused = await browser.submit(path, form | {"quantity": quantity})
+        assert (refused.status_code, words in refused.text) == (422, True), quantity
+    other = await new_stock(admin, await new_item(admin, "Saw"), await new_location(admin, "Wall"), 1)
+    refused = await browser.submit(path, form | {"sku_id": other["id"]})
+    assert (refused.status_code, "choose one of the list" in refused.text) == (422, True)
     assert (await browser.submit(path, form)).status_code == 303
+    [loan] = await get(admin, "/loans/")
+    refused = await browser.submit(path, form | {"sku_id": loan["sku_id"]})
+    assert (refused.status_code, "choose one of the list" in refused.text) == (422, True)
+    # What is selected moves without what is lent.
+    selected = {"id": [drill["id"]], "to_location_text": "Wall"}
+    assert (await browser.submit("/items/selected/move", selected)).status_code == 303
+    assert [each["outstanding"] for each in await get(admin, "/loans/")] == [2]
+    refused = await browser.submit("/items/selected/move", selected)
+    assert (refused.status_code, "the rest is lent" in refused.text) == (422, True)
+    assert "None of it is at hand" not in (await browser.show(path)).text
     for shown in ("/lent", "/lent?overdue=true", f"/locations/{anna}", f"/items/{drill['id']}"):
         assert "was due on" in (await browser.show(shown)).text, shown
     assert "/lent?overdue=true" in (await browser.show("/")).text

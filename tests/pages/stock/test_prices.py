@@ -66,6 +66,6 @@ async def test_value_page(browse: Browse, admin: AsyncClient, samples: dict[str,
         assert Page(page.text).faults == [], query
     page = await reader.show("/value", headers={"Accept-Language": "de"})
     assert "9,96\N{NO-BREAK SPACE}€" in page.text
-    assert (total["value"], total["without_price"]) == (9.96, 2)
+    assert (total["value"], total["without_price"]) == (9.96, 3)
     assert "Cups" in (await reader.show("/value?without_price=true")).text
     assert "Coffee" not in (await reader.show("/value?without_price=true")).text.partition("<main")[2]
