@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import random
+import sqlite3
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
-from stocky.catalogue.repository import change_item
+from stocky.catalogue import finding
+from stocky.catalogue.repository import change_item, get_item_by_barcode, remove_item
 from stocky.catalogue.schemas import Barcode, ItemChange
-from stocky.errors import Unavailable
+from stocky.db import Connection
+from stocky.db.sqlite import SqliteDatabase
+from stocky.errors import Conflict, Unavailable
 from stocky.schema import OversellPolicy
+from stocky.stock import memory
 from stocky.stock.memory import StockMemory
+from stocky.stock.models import OperationRejected, SkuState, StockItem
 from stocky.stock.operations import ItemKey, LocationKey, Operation
-from tests.stock.stockroom import SOMEONE, Stockroom, at_once, event, leave, second_stockroom
+from tests.stock.stockroom import SOMEONE, Stockroom, at_once, event, leave, objects_of, second_stockroom
 
 CODE, OTHER_CODE = "4006381333931", "4006381333948"
 
@@ -110,6 +120,15 @@ async def test_cancelled_recorder_leaves_nothing(known: Known, monkeypatch: pyte
     monkeypatch.undo()
     assert await known.take(1) == ("applied", 1)
     assert await known.take(1) == ("applied", 0)
+
+
+async def test_rejected_operations_leave_nothing_to_the_garbage_collector(known: Known) -> None:
+    before = objects_of(OperationRejected)
+    # Refused by what it names; the second time because it was refused before.
+    for _ in range(2):
+        assert (await known.room.one(event("add", CODE, 999_999, 1, "e1"))).status == "rejected"
+    assert (await known.take(9))[0] == "rejected"
+    assert objects_of(OperationRejected) <= before
 
 
 async def _add_and_roll_back(known: Known) -> None:
