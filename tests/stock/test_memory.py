@@ -122,6 +122,20 @@ async def test_cancelled_recorder_leaves_nothing(known: Known, monkeypatch: pyte
     assert await known.take(1) == ("applied", 0)
 
 
+async def test_data_replaced_while_a_batch_reads(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Postgres a batch waits for its queries on the event loop, where the recorder is told."""
+    find_barcodes = finding.find_barcodes
+
+    async def replaced(*arguments: Any) -> Any:
+        known.room.recorder.forget()
+        return await find_barcodes(*arguments)
+
+    known.room.recorder.forget()
+    monkeypatch.setattr(finding, "find_barcodes", replaced)
+    assert await known.take(1) == ("applied", 2)
+    assert await known.take(1) == ("applied", 1)
+
+
 async def test_rejected_operations_leave_nothing_to_the_garbage_collector(known: Known) -> None:
     before = objects_of(OperationRejected)
     # Refused by what it names; the second time because it was refused before.
