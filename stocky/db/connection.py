@@ -75,9 +75,11 @@ class Connection(ABC):
         return counted
 
     async def revision(self) -> object | None:
-        """Changes with every write to the database, by this connection or any other; None where that cannot be told.
+        """Compared for equality: the same as before if nothing was written since; None where that cannot be told.
 
-        It stays as it is when a write of this connection is rolled back.
+        It sees the commits of other connections, and of this one rows written, changes of the schema, and copies over
+        the database by the backup API. It does not go back when rows written are rolled back. It cannot see values
+        that this connection writes in place with `blobopen`, which Stocky does not use.
         """
         return None
 

@@ -122,6 +122,15 @@ async def test_cancelled_recorder_leaves_nothing(known: Known, monkeypatch: pyte
     assert await known.take(1) == ("applied", 0)
 
 
+async def test_copy_over_the_database_is_seen(known: Known) -> None:
+    """Also one that nobody tells the recorder of, as it changes no row by a statement."""
+    with closing(_empty_file()) as copy:
+        await _backup(known.room, lambda live: live.backup(copy))
+        assert await known.take(2) == ("applied", 1)
+        await _backup(known.room, copy.backup)
+        assert await known.take(2) == ("applied", 1)
+
+
 async def test_data_replaced_while_a_batch_reads(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
     """On Postgres a batch waits for its queries on the event loop, where the recorder is told."""
     find_barcodes = finding.find_barcodes
@@ -143,6 +152,18 @@ async def test_rejected_operations_leave_nothing_to_the_garbage_collector(known:
         assert (await known.room.one(event("add", CODE, 999_999, 1, "e1"))).status == "rejected"
     assert (await known.take(9))[0] == "rejected"
     assert objects_of(OperationRejected) <= before
+
+
+async def _backup(room: Stockroom, work: Callable[[sqlite3.Connection], object]) -> None:
+    """Calls it with the writing connection, as a restore does."""
+    if not isinstance(room.database, SqliteDatabase):
+        pytest.skip("Postgres has no such copies")
+    async with room.database.exclusive() as call:
+        await call(work)
+
+
+def _empty_file() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
 async def _add_and_roll_back(known: Known) -> None:
