@@ -176,7 +176,8 @@ def to_structs(into: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     """
     if isinstance(into, msgspec.StructMeta) and into.__struct_config__.array_like:
         values = [tuple(row) for row in rows]
-        assert not values or tuple(columns) == into.__struct_fields__, f"{into.__name__} has other fields: {columns}"
+        if values and tuple(columns) != into.__struct_fields__:
+            raise TypeError(f"{into.__name__} has other fields than the query's columns: {columns}")
         by_position: list[Any] = msgspec.convert(values, list[into], strict=False)
         return by_position
     records: list[dict[str, Any]] = [dict(zip(columns, row, strict=True)) for row in rows]
