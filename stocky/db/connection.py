@@ -75,9 +75,11 @@ class Connection(ABC):
         return counted
 
     async def revision(self) -> object | None:
-        """Changes with every write to the database, by this connection or any other; None where that cannot be told.
+        """Compared for equality: the same as before if nothing was written since; None where that cannot be told.
 
-        It stays as it is when a write of this connection is rolled back.
+        It sees the commits of other connections, and of this one rows written, changes of the schema, and copies over
+        the database by the backup API. It does not go back when rows written are rolled back. It cannot see values
+        that this connection writes in place with `blobopen`, which Stocky does not use.
         """
         return None
 
@@ -174,7 +176,8 @@ def to_structs(into: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     """
     if isinstance(into, msgspec.StructMeta) and into.__struct_config__.array_like:
         values = [tuple(row) for row in rows]
-        assert not values or tuple(columns) == into.__struct_fields__, f"{into.__name__} has other fields: {columns}"
+        if values and tuple(columns) != into.__struct_fields__:
+            raise TypeError(f"{into.__name__} has other fields than the query's columns: {columns}")
         by_position: list[Any] = msgspec.convert(values, list[into], strict=False)
         return by_position
     records: list[dict[str, Any]] = [dict(zip(columns, row, strict=True)) for row in rows]

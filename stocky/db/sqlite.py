@@ -261,9 +261,11 @@ class DirectConnection(Connection):
         return self._fetch(query, arguments)[1]
 
     async def revision(self) -> object | None:
-        # The first one changes with the commits of other connections, the second with this one's writes.
+        # They change with the commits of other connections, with rows that this one writes, and with what it writes
+        # without rows: changes of the schema, and copies over the database by the backup API.
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        return version, self._connection.total_changes
+        (schema,) = self._connection.execute("PRAGMA schema_version").fetchone()
+        return version, self._connection.total_changes, schema
 
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
         found = self._queries[query]

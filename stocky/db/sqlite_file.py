@@ -14,8 +14,8 @@ from stocky.errors import Conflict, Invalid, OutOfSpace, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
 # Few, large checkpoints: each one writes pages all over the file while scans wait, and most pages are in the log many
-# times. It has up to 125 MiB then.
-CHECKPOINT_PAGES = 32_000
+# times. A commit that leaves more than this in the log is followed by one; the log's file keeps its size.
+CHECKPOINT_BYTES = 128 * 1024 * 1024
 CACHE_KIB = 32_768
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (?:index '(?P<index>\w+)'|(?P<columns>[\w., ]+))")
 _CHECK = re.compile(r"CHECK constraint failed: (?P<name>\w+)")
@@ -27,6 +27,9 @@ def open_connection(path: Path | str, *, readonly: bool = False) -> sqlite3.Conn
     connection.create_function("fold", 1, fold, deterministic=True)
     for pragma in pragmas(readonly=readonly):
         connection.execute(pragma)
+    if not readonly:
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page_size}")
     return connection
 
 
@@ -36,7 +39,7 @@ def fold(text: str | None) -> str | None:
 
 
 def pragmas(*, readonly: bool) -> list[str]:
-    """The settings of every connection. synchronous=FULL makes a commit survive a power cut in WAL mode."""
+    """The settings of connections to any file. synchronous=FULL makes a commit survive a power cut in WAL mode."""
     settings = [
         f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
         "PRAGMA foreign_keys = ON",
@@ -46,12 +49,7 @@ def pragmas(*, readonly: bool) -> list[str]:
     if readonly:
         # A reader must never run a checkpoint: before 3.51.3 that race could lose a commit.
         return [*settings, "PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0"]
-    return [
-        *settings,
-        "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
-        f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
-    ]
+    return [*settings, "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"]
 
 
 @lru_cache(maxsize=256)

@@ -94,9 +94,13 @@ class RaisedInRoute:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error: Exception | None = scope["state"].get(_ERROR)
+        error: Exception | None = scope["state"].pop(_ERROR, None)
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                # Its traceback has this frame: only the garbage collector would free them and the scope.
+                del error
         await self._app(scope, receive, send)
 
 

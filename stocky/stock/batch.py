@@ -93,6 +93,8 @@ class Batch:
             try:
                 outcome = self._decide(operation, found, posting)
             except OperationRejected as rejection:
+                # As in `references.resolve`, for one that `found` keeps.
+                rejection.__traceback__ = None
                 self.ledger.revert(mark)
                 outcome = Outcome(status="rejected", reason=rejection.reason, rejection=rejection.kind)
                 self._remember_rejection(operation, rejection)

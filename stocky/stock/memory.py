@@ -13,6 +13,8 @@ from stocky.stock.models import SkuState, StockItem
 
 # Above it all are forgotten.
 _MOST_ITEMS = _MOST_BARCODES = 20_000
+# An item with more is not kept: reading them is a small part of its batch, and they would take the most memory.
+_MOST_SKUS = 100
 
 
 class StockMemory:
@@ -42,9 +44,10 @@ class StockMemory:
             self.forget()
             return
         for item in ledger.items.values():
+            skus = ledger.skus(item.id)
             # The pack size is read only by a batch that needs it.
-            if item.pack_milli is None:
-                self.items[item.id], self.skus[item.id] = item, ledger.skus(item.id)
+            if item.pack_milli is None and len(skus) <= _MOST_SKUS:
+                self.items[item.id], self.skus[item.id] = item, skus
             elif self.items.pop(item.id, None) is not None:
                 del self.skus[item.id]
 

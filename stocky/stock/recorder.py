@@ -98,8 +98,8 @@ class Recorder:
 
     def forget(self) -> None:
         """Clears the cache and fails the queued postings: their clients had seen the data before the restore."""
-        self._cache.clear()
-        self._memory.forget()
+        # Not cleared: on Postgres a batch may be waiting for a query, with the old ones in use.
+        self._cache, self._memory = {}, StockMemory()
         waiting, self._operations_waiting = list(self._waiting), 0
         self._waiting.clear()
         _settle(waiting, Unavailable("The data has just been restored from a backup; send it again"))
@@ -161,9 +161,10 @@ class Recorder:
 
     async def _record_with_retries(self, postings: list[Posting]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
+            memory = self._memory
             try:
-                await self._database.run(write_batch, postings, self._cache, self._memory)
-                self._memory.committed()
+                await self._database.run(write_batch, postings, self._cache, memory)
+                memory.committed()
                 break
             except (Conflict, Contention):
                 # Another process wrote the same barcode, event_id or SKU first; a retry sees its rows.

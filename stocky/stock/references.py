@@ -124,7 +124,8 @@ async def resolve(
             if operation.kind == "undo":
                 one.undone = _rows_to_undo(operation, undone, in_use)
         except OperationRejected as rejection:
-            one.rejection = rejection
+            # Its traceback has this frame, and so itself: only the garbage collector would free that.
+            one.rejection = rejection.with_traceback(None)
     if unknown:
         await _add_stubs(tx, unknown, found, known)
     return found, locations.persons

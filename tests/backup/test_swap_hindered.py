@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.backup.swap import postgres as postgres_swap
+from stocky.backup.swap import sqlite as sqlite_swap
 from stocky.backup.swap.swap import replace_database
 from stocky.config import Config
 from stocky.db import Database
@@ -143,6 +145,24 @@ async def test_interrupted_restore_leaves_old_or_new_data(
     made(await scanner.post("/scanner/scan", json=scan))
     assert await total(admin, restored if there == ["Restored"] else live) == (1 if there == ["Restored"] else 2)
     assert await find_faults(config) == []
+
+
+async def test_restore_interrupted_twice_clears_caches_at_its_end(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.dialect == "postgres":
+        pytest.skip("there a cancelled transaction is rolled back")
+    may_end, ended = threading.Event(), asyncio.Event()
+    monkeypatch.setattr(sqlite_swap, "_replace", lambda *_: may_end.wait(10))
+    replacing = asyncio.create_task(replace_database(database, tmp_path, silent))
+    while database.gate.epoch == 0 and not replacing.done():
+        # Each one interrupts what waits for the first.
+        await asyncio.sleep(0)
+        replacing.cancel()
+    assert database.gate.epoch == 1
+    database.gate.on_data_replaced(ended.set)
+    may_end.set()
+    await asyncio.wait_for(ended.wait(), 10)
 
 
 async def test_scan_uses_the_restored_barcode(

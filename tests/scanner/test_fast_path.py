@@ -24,6 +24,7 @@ from stocky import clock
 from stocky.app import attach, make_routes
 from stocky.auth.schemas import Principal
 from stocky.config import load
+from stocky.errors import Conflict
 from stocky.scanner import fast_path
 from stocky.scanner.schemas import Scan, ScanAnswer
 from stocky.services import Services
@@ -31,6 +32,7 @@ from stocky.stock.recorder import Recorder
 from tests.conftest import TestDatabases, started
 from tests.conftest import settings as environment
 from tests.inventory import get, new_item, new_location, total
+from tests.stock.stockroom import objects_of
 
 MOMENT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 PATH = "/api/v1/scanner/scan"
@@ -326,9 +328,11 @@ async def test_errors_of_the_fast_path_are_problem_details(
 ) -> None:
     await send(app, _GOOD, keys["scanner"], pieces=1)
     other = _GOOD._replace(body=_GOOD.body.replace(b'"quantity":2', b'"quantity":3'))
+    before = objects_of(Conflict)
     answer = await send(app, other, keys["scanner"], pieces=1)
     problem = json.loads(answer.body)
     assert len(taken) == 2
+    assert objects_of(Conflict) <= before
     assert (answer.status, problem["status"]) == (409, 409)
     assert (b"content-type", b"application/problem+json") in answer.headers
     assert "already used with other content" in problem["detail"]

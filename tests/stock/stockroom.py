@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from datetime import date
 from typing import Any
@@ -152,3 +153,8 @@ async def leave(stockroom: Stockroom) -> None:
 async def at_once(works: list[Callable[[], Coroutine[Any, Any, Any]]]) -> list[Any]:
     """The results of works started together in this order, so that a recorder puts them in one batch."""
     return await asyncio.gather(*(work() for work in works))
+
+
+def objects_of(kind: type) -> int:
+    """How many objects of a class there are, those included that only the garbage collector would free."""
+    return sum(type(each) is kind for each in gc.get_objects())

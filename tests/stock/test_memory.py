@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import random
+import sqlite3
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
-from stocky.catalogue.repository import change_item
+from stocky.catalogue import finding
+from stocky.catalogue.repository import change_item, get_item_by_barcode, remove_item
 from stocky.catalogue.schemas import Barcode, ItemChange
-from stocky.errors import Unavailable
+from stocky.db import Connection
+from stocky.db.sqlite import SqliteDatabase
+from stocky.errors import Conflict, Unavailable
 from stocky.schema import OversellPolicy
+from stocky.stock import memory
 from stocky.stock.memory import StockMemory
+from stocky.stock.models import OperationRejected, SkuState, StockItem
 from stocky.stock.operations import ItemKey, LocationKey, Operation
-from tests.stock.stockroom import SOMEONE, Stockroom, at_once, event, leave, second_stockroom
+from tests.stock.stockroom import SOMEONE, Stockroom, at_once, event, leave, objects_of, second_stockroom
 
 CODE, OTHER_CODE = "4006381333931", "4006381333948"
 
@@ -110,6 +120,160 @@ async def test_cancelled_recorder_leaves_nothing(known: Known, monkeypatch: pyte
     monkeypatch.undo()
     assert await known.take(1) == ("applied", 1)
     assert await known.take(1) == ("applied", 0)
+
+
+async def test_copy_over_the_database_is_seen(known: Known) -> None:
+    """Also one that nobody tells the recorder of, as it changes no row by a statement."""
+    with closing(_empty_file()) as copy:
+        await _backup(known.room, lambda live: live.backup(copy))
+        assert await known.take(2) == ("applied", 1)
+        await _backup(known.room, copy.backup)
+        assert await known.take(2) == ("applied", 1)
+
+
+async def test_data_replaced_while_a_batch_reads(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Postgres a batch waits for its queries on the event loop, where the recorder is told."""
+    find_barcodes = finding.find_barcodes
+
+    async def replaced(*arguments: Any) -> Any:
+        known.room.recorder.forget()
+        return await find_barcodes(*arguments)
+
+    known.room.recorder.forget()
+    monkeypatch.setattr(finding, "find_barcodes", replaced)
+    assert await known.take(1) == ("applied", 2)
+    assert await known.take(1) == ("applied", 1)
+
+
+async def test_rejected_operations_leave_nothing_to_the_garbage_collector(known: Known) -> None:
+    before = objects_of(OperationRejected)
+    # Refused by what it names; the second time because it was refused before.
+    for _ in range(2):
+        assert (await known.room.one(event("add", CODE, 999_999, 1, "e1"))).status == "rejected"
+    assert (await known.take(9))[0] == "rejected"
+    assert objects_of(OperationRejected) <= before
+
+
+async def test_what_is_remembered_is_what_the_database_says(
+    stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if stockroom.database.dialect == "postgres":
+        pytest.skip("there nothing is remembered")
+    monkeypatch.setattr(memory, "_MOST_ITEMS", 3)
+    monkeypatch.setattr(memory, "_MOST_SKUS", 3)
+    wrong: list[object] = []
+    most = _watch(monkeypatch, wrong)
+    with closing(_empty_file()) as copy:
+        await _work(stockroom, monkeypatch, copy)
+    assert wrong == []
+    # The batch that goes over the limit is kept; the next one is not.
+    assert most == {"items": 4, "skus": 3}
+    await stockroom.check()
+
+
+def _watch(monkeypatch: pytest.MonkeyPatch, wrong: list[object]) -> dict[str, int]:
+    """Compares what each batch begins with, and adds what differs to `wrong`; returns the most that was remembered."""
+    begin = StockMemory.begin
+    most: dict[str, int] = defaultdict(int)
+
+    async def compare(known: StockMemory, tx: Connection) -> None:
+        await begin(known, tx)
+        ids = list(known.items)
+        items = [StockItem(*row) for row in await tx.rows("lock_items", ids=ids)]
+        skus = await tx.all("list_skus_of_items", SkuState, ids=ids)
+        barcodes = dict.fromkeys(known.barcodes) | await finding.find_barcodes(tx, list(known.barcodes))
+        pairs = [
+            (known.items, {item.id: item for item in items}),
+            (
+                {id: _by_id(known.skus[id]) for id in ids},
+                {id: _by_id(sku for sku in skus if sku.item_id == id) for id in ids},
+            ),
+            (known.barcodes, barcodes),
+        ]
+        wrong.extend(pair for pair in pairs if pair[0] != pair[1])
+        most["items"] = max(most["items"], len(ids))
+        most["skus"] = max(most["skus"], *map(len, known.skus.values()), 0)
+
+    monkeypatch.setattr(StockMemory, "begin", compare)
+    return most
+
+
+def _by_id(skus: Iterable[SkuState]) -> list[SkuState]:
+    return sorted(skus, key=lambda sku: sku.id)
+
+
+async def _work(room: Stockroom, monkeypatch: pytest.MonkeyPatch, copy: sqlite3.Connection) -> None:
+    """Batches of few items, and now and then one of everything that the memory could miss."""
+    chance = random.Random(4)
+    packs = {f"400638130000{number}": 6.0 for number in range(6)}
+    items = [await room.item("allow", packs={code: pieces}) for code, pieces in packs.items()]
+    shelves = [await room.location() for _ in range(4)]
+    keep = StockMemory.keep
+    await _backup(room, lambda live: live.backup(copy))
+
+    async def scan(code: str, **more: Any) -> None:
+        kind = chance.choice(["add", "add", "remove", "set"])
+        await room.one(event(kind, code, chance.choice(shelves[:2]), chance.randint(1, 3), **more))
+
+    async def change(number: int) -> None:
+        codes = [Barcode(code, chance.choice([1, 6])) for code in chance.sample(sorted(packs), 2)]
+        changed = ItemChange(name=f"Item {chance.random()}", barcodes=codes)
+        # Another item may have a barcode.
+        with suppress(Conflict):
+            async with room.database.transaction() as tx:
+                await change_item(tx, items[number], changed, SOMEONE)
+
+    async def hide_and_scan_again(number: int) -> None:
+        code = f"found {number}"
+        await room.one(event("add", code, shelves[0], 1))
+        for shelf in shelves[:2]:
+            await room.one(event("set", code, shelf, 0))
+        async with room.database.transaction() as tx:
+            await remove_item(tx, (await get_item_by_barcode(tx, code)).id, SOMEONE)
+        await room.one(event("add", code, shelves[0], 1))
+        await room.one(event("add", code, shelves[0], 1))
+
+    async def fail(*arguments: Any, **more: Any) -> None:
+        await keep(*arguments, **more)
+        raise Unavailable("The disk is gone")
+
+    for _ in range(100):
+        number = chance.randrange(6)
+        what = chance.random()
+        if what < 0.7:
+            code = chance.choice([*sorted(packs), f"found {number}"])
+            await at_once([partial(scan, code)] * chance.choice([1, 1, 3]))
+        elif what < 0.79:
+            for code in packs:
+                await scan(code)
+            # Now it has too many SKUs to be kept.
+            for shelf in shelves:
+                await room.one(event("add", max(packs), shelf, 1))
+        elif what < 0.83:
+            await scan(sorted(packs)[number])
+            await scan(sorted(packs)[number], unit="pack")
+        elif what < 0.87:
+            await change(number)
+        elif what < 0.91:
+            await hide_and_scan_again(number)
+        elif what < 0.96:
+            with monkeypatch.context() as patch, suppress(Unavailable):
+                patch.setattr(StockMemory, "keep", fail)
+                await scan(sorted(packs)[number])
+        else:
+            await _backup(room, copy.backup)
+
+
+async def _backup(room: Stockroom, work: Callable[[sqlite3.Connection], object]) -> None:
+    """Calls it with the writing connection, as a restore does."""
+    if not isinstance(room.database, SqliteDatabase):
+        pytest.skip("Postgres has no such copies")
+    async with room.database.exclusive() as call:
+        await call(work)
+
+
+def _empty_file() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
 async def _add_and_roll_back(known: Known) -> None:

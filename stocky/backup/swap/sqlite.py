@@ -47,9 +47,14 @@ async def replace(
         try:
             revocations, reapplied = await asyncio.shield(replacing)
         finally:
-            # Its thread cannot be stopped: it may still replace the data after a cancellation.
-            await asyncio.wait([replacing])
-            database.gate.data_replaced()
+            try:
+                # Its thread cannot be stopped: it may still replace the data after a cancellation.
+                await asyncio.wait([replacing])
+            finally:
+                database.gate.data_replaced()
+                if not replacing.done():
+                    # Cancelled again: until its end, caches may be filled from the old data.
+                    replacing.add_done_callback(lambda _: database.gate.data_replaced())
     return Replaced(reapplied, revocations.events, time.monotonic() - begun)
 
 
