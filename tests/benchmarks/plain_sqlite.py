@@ -22,15 +22,15 @@ from tests.benchmarks.data import ITEMS
 # More prepared events than it can write.
 MOST_A_SECOND = 100_000
 
-_UPSERT_LEVEL = """
+UPSERT_SKU = """
 INSERT INTO sku (item_id, location_id, quantity_milli, created_at, updated_at)
 VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (item_id, location_id) WHERE expiry_date IS NULL DO UPDATE
+ON CONFLICT (item_id, location_id, lot, serial) WHERE expiry_date IS NULL AND opened_on IS NULL DO UPDATE
    SET quantity_milli = quantity_milli + excluded.quantity_milli, version = version + 1,
        updated_at = excluded.updated_at
 RETURNING id, quantity_milli
 """
-_ADD_EVENT = """
+ADD_EVENT = """
 INSERT INTO stock_event (event_id, fingerprint, batch_id, kind, item_id, location_id, sku_id, delta_milli,
                          quantity_after_milli, occurred_at, recorded_at)
 VALUES (?, ?, ?, 'add', ?, ?, ?, 1000, ?, ?, ?)
@@ -55,8 +55,8 @@ def main(path: str, seconds: str, events: str) -> None:
             for _ in range(size):
                 event_id, fingerprint, item = prepared[next(fresh)]
                 location = location_of(item)
-                sku_id, after = execute(_UPSERT_LEVEL, (item, location, 1000, moment, moment)).fetchone()
-                execute(_ADD_EVENT, (event_id, fingerprint, batch_id, item, location, sku_id, after, moment, moment))
+                sku_id, after = execute(UPSERT_SKU, (item, location, 1000, moment, moment)).fetchone()
+                execute(ADD_EVENT, (event_id, fingerprint, batch_id, item, location, sku_id, after, moment, moment))
             execute("COMMIT")
             written += size
     print(msgspec.json.encode({"events": written, "seconds": elapsed}).decode())
