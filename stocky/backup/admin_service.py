@@ -299,7 +299,7 @@ class BackupAdministration:
         begun = time.monotonic()
         try:
             result = await self.restores.replace(file, report, dry_run=dry_run, accept_edited=accept_edited)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the log says that the restore failed; it is raised again below
             if not dry_run:
                 reason = error.detail if isinstance(error, StockyError) else repr(error)
                 _log.error("The restore of %r failed after %.1f s: %s", source, time.monotonic() - begun, reason)

@@ -75,7 +75,7 @@ class Connection(ABC):
         return counted
 
     async def revision(self) -> object | None:
-        """Compared for equality: the same as before if nothing was written since; None where that cannot be told.
+        """Compared for equality: the same as before if nothing was written since; None where that is unknown.
 
         It sees the commits of other connections, and of this one rows written, changes of the schema, and copies over
         the database by the backup API. It does not go back when rows written are rolled back. It cannot see values

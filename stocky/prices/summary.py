@@ -1,6 +1,6 @@
 """What the stock of a day is worth in sum, by item and by location; cached until the next commit, for paging.
 
-A cached summary is never older than the last commit. On Postgres it is told by the snapshot of the transaction.
+A cached summary is valid for one revision of the database on SQLite, for one snapshot on Postgres.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class ScanFastPath:
             return
         try:
             answer = await self._answer(scope, receive, length)
-        except Exception as error:  # noqa: BLE001 - raised in the route
+        except Exception as error:  # noqa: BLE001 - RaisedInRoute raises it, where errors become problem details
             scope["state"][_ERROR] = error
             answer = receive
         if not isinstance(answer, bytes):

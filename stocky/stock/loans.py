@@ -1,8 +1,8 @@
 """Keeps what is lent: each arrival of stock at a person is a loan, in the transaction that books it.
 
-How much of a loan is outstanding is never stored. It follows from the stock of its SKU, in the view `loan_detail` and
-in `share_out` by one rule: what is there belongs to the newest loans. A loan ends with the event after which nothing of
-it is there, and is open again when an undo brings something of it back.
+The outstanding quantity is never stored. The view `loan_detail` and `share_out` derive it from the stock of the SKU,
+which is allocated to the newest loans first. A loan ends with the event that leaves nothing of it outstanding; an undo
+of that event reopens it.
 """
 
 from __future__ import annotations

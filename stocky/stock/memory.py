@@ -1,7 +1,7 @@
 """What batches have read and written, so that the next one need not read it: barcodes, items and SKUs.
 
-It counts only while it is certain that nothing else was written since, by this process or another. That can be told on
-SQLite only; on Postgres every batch reads.
+It is valid only while nothing else was written since, by this process or another. Only SQLite can show that; on
+Postgres every batch reads.
 """
 
 from __future__ import annotations

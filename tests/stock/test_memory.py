@@ -1,4 +1,4 @@
-"""What a recorder remembers of the last batch is never older than the database, whoever writes and whatever fails."""
+"""The recorder never uses remembered rows that the database no longer has, after foreign writes and failures alike."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_cancelled_recorder_leaves_nothing(known: Known, monkeypatch: pyte
 
 
 async def test_copy_over_the_database_is_seen(known: Known) -> None:
-    """Also one that nobody tells the recorder of, as it changes no row by a statement."""
+    """Also without a call of `forget`: a copy changes no row by a statement."""
     with closing(_empty_file()) as copy:
         await _backup(known.room, lambda live: live.backup(copy))
         assert await known.take(2) == ("applied", 1)
@@ -132,7 +132,7 @@ async def test_copy_over_the_database_is_seen(known: Known) -> None:
 
 
 async def test_data_replaced_while_a_batch_reads(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Postgres a batch waits for its queries on the event loop, where the recorder is told."""
+    """On Postgres `forget` can run while a batch awaits a query, since both run on the event loop."""
     find_barcodes = finding.find_barcodes
 
     async def replaced(*arguments: Any) -> Any:
@@ -158,7 +158,7 @@ async def test_what_is_remembered_is_what_the_database_says(
     stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if stockroom.database.dialect == "postgres":
-        pytest.skip("there nothing is remembered")
+        pytest.skip("SQLite only: on Postgres the recorder remembers nothing")
     monkeypatch.setattr(memory, "_MOST_ITEMS", 3)
     monkeypatch.setattr(memory, "_MOST_SKUS", 3)
     wrong: list[object] = []
@@ -267,7 +267,7 @@ async def _work(room: Stockroom, monkeypatch: pytest.MonkeyPatch, copy: sqlite3.
 async def _backup(room: Stockroom, work: Callable[[sqlite3.Connection], object]) -> None:
     """Calls it with the writing connection, as a restore does."""
     if not isinstance(room.database, SqliteDatabase):
-        pytest.skip("Postgres has no such copies")
+        pytest.skip("SQLite only: its backup API overwrites a database without a statement")
     async with room.database.exclusive() as call:
         await call(work)
 
