@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import shutil
 import sqlite3
@@ -267,6 +268,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"LEFT OUT the test of a generated client: {missing}")
     if webkit.MISSING:
         terminalreporter.line(f"LEFT OUT the test of pages in WebKit: {webkit.MISSING}")
+
+
+@pytest.fixture(autouse=True)
+def logging_left_as_found() -> Iterator[None]:
+    """Fails a test that leaves handlers or another level on the root logger: later tests would read its records."""
+    root = logging.getLogger()
+    found = root.level, root.handlers[:]
+    yield
+    assert (root.level, root.handlers) == found
 
 
 @pytest.fixture(scope="session")

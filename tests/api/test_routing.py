@@ -35,7 +35,7 @@ def test_applications_have_handlers_of_their_own() -> None:
     things = Router(
         "/things", route_handlers=[show], dependencies={"word": Provide(lambda: "one", sync_to_thread=False)}
     )
-    first, second = (Litestar([], openapi_config=None) for _ in range(2))
+    first, second = (Litestar([], openapi_config=None, logging_config=None) for _ in range(2))
     register(first, things, "/api")
     register(second, things)
     for app, path in ((first, "/api/things/{thing_id}"), (second, "/things/{thing_id}")):
