@@ -21,10 +21,10 @@ from stocky.catalogue.fields import (
     ItemFieldChange,
     NewItemField,
     Value,
-    key_of,
     keys_between,
     plain_text,
     read_value,
+    value_key,
 )
 from stocky.catalogue.schemas import Item, ItemType
 from stocky.catalogue.version_bumps import bump_items_of
@@ -469,6 +469,6 @@ async def _store(tx: Connection, values: Sequence[tuple[int, ItemField, str]]) -
     for item_id, field, value in values:
         text = read_value(field, value)
         assert text is not None
-        rows.append((item_id, field.id, text, key_of(field.kind, text)))
+        rows.append((item_id, field.id, text, value_key(field.kind, text)))
     if rows:
         await tx.execute_many("set_field_value", rows)

@@ -100,12 +100,12 @@ def read_value(field: ItemField, value: Value | None) -> str | None:
 def is_stored_value(kind: FieldKind, choices: Sequence[str], text: str, key: str) -> bool:
     """Whether a text and a key are stored as those of a value."""
     try:
-        return _read(kind, choices, text) == text and key_of(kind, text) == key
+        return _read(kind, choices, text) == text and value_key(kind, text) == key
     except ValueError:
         return False
 
 
-def key_of(kind: FieldKind, text: str) -> str:
+def value_key(kind: FieldKind, text: str) -> str:
     """The key of a stored value."""
     match kind:
         case FieldKind.NUMBER:
@@ -127,7 +127,7 @@ def keys_between(field: ItemField, text: str) -> tuple[str, str]:
     ends = [read_value(field, each) for each in (first, last)]
     if ends == [None, None]:
         raise ValueError("must not be empty")
-    keys = [None if each is None else key_of(field.kind, each) for each in ends]
+    keys = [None if each is None else value_key(field.kind, each) for each in ends]
     return keys[0] or _FIRST, keys[1] or _LAST
 
 

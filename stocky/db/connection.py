@@ -20,8 +20,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# Work for the database: an async function that awaits only its first argument, the connection.
-Work: TypeAlias = "Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]]"
+# An async function that awaits only its first argument, the connection.
+DatabaseFunction: TypeAlias = "Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]]"
 
 
 class Connection(ABC):
@@ -92,7 +92,7 @@ class Connection(ABC):
         """Runs a function that may take milliseconds off the event loop and returns its result."""
 
     @abstractmethod
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work(connection, *args, **kwargs)` on one snapshot and returns its result.
 
         On SQLite it is one hop to the connection's thread. Raises RuntimeError when the work awaits anything else.
@@ -161,7 +161,7 @@ class Database(ABC):
         """Registers this process as serving for the block; it pauses when another process restores a backup."""
 
     @abstractmethod
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work(connection, *args, **kwargs)` as one transaction and returns its result after COMMIT.
 
         On SQLite it is one hop to the writer's thread. Raises RuntimeError when the work awaits anything else.

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import asyncpg
 
 from stocky.database_address import parse
-from stocky.db.connection import Connection, Database, Work, to_structs
+from stocky.db.connection import Connection, Database, DatabaseFunction, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.postgres_connect import connect, examine, session
 from stocky.db.postgres_coordination import ServingLease, exclusive_access
@@ -111,7 +111,7 @@ class PostgresDatabase(Database):
             async with exclusive_access(self.session_url, self.gate) as connection:
                 yield connection
 
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self.transaction() as transaction:
             return await work(transaction, *args, **kwargs)
 
@@ -187,12 +187,12 @@ class PostgresConnection(Connection):
     async def compute(self, function: Callable[[], T], /) -> T:
         return await asyncio.to_thread(function)
 
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await work(self, *args, **kwargs)
 
 
 class _Reader(PostgresConnection):
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         # All queries of the work see one snapshot.
         async with _transaction(self._connection, isolation="repeatable_read", readonly=True):
             return await work(self, *args, **kwargs)

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import aiosqlite
 
-from stocky.db.connection import Connection, Database, Work, to_structs
+from stocky.db.connection import Connection, Database, DatabaseFunction, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.open_file import FileLost, OpenFile
 from stocky.db.queries import Query
@@ -182,7 +182,7 @@ class SqliteDatabase(Database):
             async with self._write_lock:
                 return await asyncio.shield(self._writer.call(_checked, self._file, function, *arguments))
 
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         bound = _bound(work, *args, **kwargs)
         with self.gate.enter():
             self._refuse_lost()
@@ -204,7 +204,7 @@ class SqliteDatabase(Database):
             return result
 
 
-def _bound(work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Bound[T]:
+def _bound(work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Bound[T]:
     return lambda connection: work(connection, *args, **kwargs)
 
 
@@ -277,7 +277,7 @@ class DirectConnection(Connection):
     async def compute(self, function: Callable[[], T], /) -> T:
         return function()
 
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await work(self, *args, **kwargs)
 
 
@@ -336,7 +336,7 @@ class _Reader(_Statements):
                 rows = list(await self._connection.execute_fetchall(query.text, values))
         return (rows[0].keys() if rows else ()), rows, 0
 
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         bound = _bound(work, *args, **kwargs)
         # The driver has no public way to run several statements in one hop to its thread.
         async with self._interrupted_when_left():
@@ -380,7 +380,7 @@ class _Transaction(_Statements):
     async def _fetch(self, query: Query, values: Sequence[Any]) -> tuple[Sequence[str], list[Any], int]:
         return await self._writer.call(_fetch, query.text, values)
 
-    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._writer.call(self._run, _bound(work, *args, **kwargs), copy_context())
 
     def _run(self, connection: sqlite3.Connection, work: Bound[T], context: Context) -> T:

@@ -13,7 +13,7 @@ from stocky.catalogue.location_names import AmbiguousName, LocationNames
 from stocky.catalogue.schemas import Item
 from stocky.imports import presets
 from stocky.imports.fields import FIELDS, About, is_custom
-from stocky.imports.references import barcodes_of, key_of
+from stocky.imports.references import barcodes_of, key_field
 from stocky.imports.row_changes import RowRejected, StockStep, check_kind
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
 from stocky.imports.schemas import ImportOptions, StockMode
@@ -60,7 +60,7 @@ class FileIndex:
 
     def item_of(self, line: Line, item: Item | None) -> int | None:
         """The item of the row; None when no earlier row names it. Raises RowRejected for an ambiguous name."""
-        field = key_of(line.values, self._key)
+        field = key_field(line.values, self._key)
         owner = None if field is None else self._owners.get(_key(field, line.values[field]))
         if field in _SHARED and (owner == _SEVERAL or (item is not None and owner not in (None, item.id))):
             raise RowRejected(

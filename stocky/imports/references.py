@@ -120,7 +120,7 @@ class FoundReferences:
                 owners.append(item.id)
 
 
-def key_of(values: dict[str, Any], key: ItemKey) -> str | None:
+def key_field(values: dict[str, Any], key: ItemKey) -> str | None:
     """The field that identifies the row's item; None when there is none."""
     wanted = AUTO_KEYS if key is ItemKey.AUTO else (key.value,)
     return next((field for field in wanted if values.get(field)), None)
@@ -166,9 +166,9 @@ async def find_references(
     if numbers:
         _replace_pieces(values, numbers, known)
     codes = await read.all("find_item_codes", _Code, codes={each["code"] for each in values if "code" in each})
-    named = {each["name"] for each in values if key_of(each, key) == "name"}
+    named = {each["name"] for each in values if key_field(each, key) == "name"}
     called = await read.all("find_items_named", _Named, names=named) if named else []
-    numbered = {fold_part(each["manufacturer_code"]) for each in values if key_of(each, key) == "manufacturer_code"}
+    numbered = {fold_part(each["manufacturer_code"]) for each in values if key_field(each, key) == "manufacturer_code"}
     parts = await find_owners_of_parts(read, numbered) if numbered else {}
     ids = {each.item_id for each in barcodes} | {each.id for each in codes} | {each.id for each in called}
     ids.update(*parts.values())

@@ -17,7 +17,7 @@ from stocky.exports.csv_cells import price_cell
 from stocky.imports.cell_values import Unreadable
 from stocky.imports.field_cells import FieldCell
 from stocky.imports.fields import is_custom
-from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of, location_of, paths_to
+from stocky.imports.references import FoundReferences, Location, barcodes_of, key_field, location_of, paths_to
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
 from stocky.names import name_key
@@ -99,7 +99,7 @@ class StockStep(msgspec.Struct):
 
 def match(line: Line, found: FoundReferences, key: ItemKey) -> Item | None:
     """The existing item of the row, None for a new one. Raises RowRejected."""
-    field = key_of(line.values, key)
+    field = key_field(line.values, key)
     if field is None:
         named = "code, barcode, name and manufacturer_code are" if key is ItemKey.AUTO else f"{key.value} is"
         raise RowRejected(f"The row names no item: {named} empty", None if key is ItemKey.AUTO else key.value)

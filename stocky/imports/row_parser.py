@@ -20,7 +20,7 @@ from stocky.imports.csv_reader import Row
 from stocky.imports.dates import date_of, is_like_date
 from stocky.imports.field_cells import FieldCell
 from stocky.imports.fields import MAX_LENGTHS, QUANTITIES, READERS, About, about, is_custom
-from stocky.imports.schemas import Empty, ImportOptions, Reading, StockMode
+from stocky.imports.schemas import Empty, ImportOptions, StockMode, SurveyResult
 from stocky.stock.schemas import Lot, Serial, Unit
 
 MAX_BARCODES, MAX_TAGS = 100, 50
@@ -117,7 +117,7 @@ class Columns:
     """The assignment of columns to fields."""
 
     def __init__(
-        self, header: list[str], options: ImportOptions, delimiter: str = ",", reading: Reading | None = None
+        self, header: list[str], options: ImportOptions, delimiter: str = ",", reading: SurveyResult | None = None
     ) -> None:
         """`delimiter` separates cells; in a file that is not separated by commas, a point may separate thousands.
 
@@ -126,7 +126,7 @@ class Columns:
         """
         self.header = header
         self.options = options
-        self.reading = reading or Reading()
+        self.reading = reading or SurveyResult()
         self._sources = find_sources(header, options)
         self._preset = preset_of(options)
         self.fields = self._sources.fields

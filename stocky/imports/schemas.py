@@ -86,7 +86,7 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
         return self.project_id is not None or self.project is not None
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class SurveyResult(Struct, frozen=True, kw_only=True):
     """What the survey of a file found, for the passes of its job."""
 
     dates: DateOrder | None = None
@@ -195,4 +195,4 @@ class ImportOrder(Struct, frozen=True, kw_only=True):
     filename: str
     user_id: int
     options: ImportOptions
-    reading: Reading = Reading()
+    reading: SurveyResult = SurveyResult()

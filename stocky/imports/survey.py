@@ -22,7 +22,7 @@ from stocky.imports.options import open_sheet
 from stocky.imports.presets import NONE, Preset, detect
 from stocky.imports.questions import Answer, Question, QuestionAsked
 from stocky.imports.row_parser import Columns
-from stocky.imports.schemas import Encoding, ImportOptions, Reading
+from stocky.imports.schemas import Encoding, ImportOptions, SurveyResult
 
 SAMPLE_ROWS = 50
 ROWS_AT_ONCE = 100
@@ -33,7 +33,7 @@ class Survey(Struct):
 
     sheet: Sheet
     columns: Columns
-    reading: Reading
+    reading: SurveyResult
 
 
 def survey(file: Path, options: ImportOptions) -> Survey:
@@ -161,8 +161,8 @@ class _CellSurvey:
             )
         return found
 
-    def reading(self) -> Reading:
-        return Reading(
+    def reading(self) -> SurveyResult:
+        return SurveyResult(
             dates=None if self._dates is None else self._dates.order(),
             adds_zeros=bool(self._shortened[True]) and not self._shortened[False],
             has_decimal_commas=self._has_decimal_commas,

@@ -47,7 +47,7 @@ END_RETRY_SECONDS = 10.0
 INTERRUPTED = "interrupted: Stocky was stopped while the job was running"
 RESULT_LOST = "The job ended, but its result could not be stored; see the log"
 
-Work = Callable[[ProgressCallback], Awaitable[Any]]
+BoundFunction = Callable[[ProgressCallback], Awaitable[Any]]
 Function = Callable[[dict[str, Any], ProgressCallback], Awaitable[Any]]
 # Called in the transaction that ends a job: with its error, or None for success.
 Ended = Callable[[Connection, str | None], Awaitable[None]]
@@ -149,7 +149,9 @@ class Jobs:
         """Polls at once, after a transaction that added a job was committed."""
         self._wake.set()
 
-    async def run_here(self, kind: str, work: Work, *, by: str | None, parameters: dict[str, Any] | None = None) -> Job:
+    async def run_here(
+        self, kind: str, work: BoundFunction, *, by: str | None, parameters: dict[str, Any] | None = None
+    ) -> Job:
         """Starts a job that needs local data of this process; it outlives its request.
 
         `parameters` are not passed to the work; `phases` reads which phases it has from them.
@@ -171,7 +173,7 @@ class Jobs:
         async with self._database.read() as read:
             return await repository.get_job(read, id, None if run is None else run.progress)
 
-    def _begin(self, job: ClaimedJob, work: Work) -> asyncio.Task[None]:
+    def _begin(self, job: ClaimedJob, work: BoundFunction) -> asyncio.Task[None]:
         run = self._running[job.id] = _Run(job)
         # The job outlives the request, also when the data is replaced meanwhile.
         context = contextvars.copy_context()
@@ -181,7 +183,7 @@ class Jobs:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _do(self, run: _Run, work: Work) -> None:
+    async def _do(self, run: _Run, work: BoundFunction) -> None:
         try:
             try:
                 result = await work(run.report)

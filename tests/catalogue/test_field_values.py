@@ -15,10 +15,10 @@ from stocky.catalogue.fields import (
     ItemField,
     Value,
     is_stored_value,
-    key_of,
     keys_between,
     plain_text,
     read_value,
+    value_key,
 )
 from stocky.clock import LONG_AGO
 
@@ -54,7 +54,7 @@ def test_keys_of_numbers_sort_like_the_numbers(one: Decimal, other: Decimal) -> 
         text = read_value(NUMBER, str(number))
         assert text is not None
         assert Decimal(text) == number
-        keys.append(key_of(FieldKind.NUMBER, text))
+        keys.append(value_key(FieldKind.NUMBER, text))
         assert keys[-1].isdecimal()
         assert len(keys[-1]) == MOST_DIGITS + 3
     assert (keys[0] < keys[1]) == (one < other)
@@ -71,7 +71,7 @@ def test_json_number_is_the_number(number: Decimal) -> None:
 
 @given(st.dates(), st.dates())
 def test_keys_of_dates_sort_like_the_dates(one: date, other: date) -> None:
-    keys = [key_of(FieldKind.DATE, each.isoformat()) for each in (one, other)]
+    keys = [value_key(FieldKind.DATE, each.isoformat()) for each in (one, other)]
     assert (keys[0] < keys[1]) == (one < other)
 
 
@@ -93,7 +93,7 @@ def test_keys_of_dates_sort_like_the_dates(one: date, other: date) -> None:
 def test_numbers_are_stored_exactly(sent: Value | None, stored: str | None) -> None:
     assert read_value(NUMBER, sent) == stored
     if stored is not None:
-        assert is_stored_value(FieldKind.NUMBER, [], stored, key_of(FieldKind.NUMBER, stored))
+        assert is_stored_value(FieldKind.NUMBER, [], stored, value_key(FieldKind.NUMBER, stored))
 
 
 @pytest.mark.parametrize(
@@ -125,13 +125,13 @@ def test_choice_is_stored_as_its_field_spells_it() -> None:
 
 
 def test_filters_name_a_value_or_a_range() -> None:
-    one, five = (key_of(FieldKind.NUMBER, text) for text in ("1", "5"))
+    one, five = (value_key(FieldKind.NUMBER, text) for text in ("1", "5"))
     assert keys_between(NUMBER, "5.0") == (five, five)
     assert keys_between(NUMBER, "1..5") == (one, five)
     for text, (first, last) in {"1..": (one, None), "..5": (None, five)}.items():
         found = keys_between(NUMBER, text)
-        assert found[0] == first or found[0] < key_of(FieldKind.NUMBER, "-1e30")
-        assert found[1] == last or found[1] > key_of(FieldKind.NUMBER, "1e30")
+        assert found[0] == first or found[0] < value_key(FieldKind.NUMBER, "-1e30")
+        assert found[1] == last or found[1] > value_key(FieldKind.NUMBER, "1e30")
     assert keys_between(DATE, "2026-01-31..") == ("20260131", "99999999")
     assert keys_between(TEXT, "A..b") == ("a..b", "a..b")
     for empty in ("..", " "):
