@@ -60,15 +60,12 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[A
 
 def _translate(request: Request[Any, Any, Any], problem: Problem) -> None:
     """Translates the messages for scripts of pages, which show them to the user."""
-    token = languages.current.set(languages.language_of(request))
-    try:
+    with languages.language_context(request):
         fields = problem.errors or []
         is_of_fields = problem.detail == _joined(fields)
         for each in fields:
             each.message = message(each.message)
         problem.detail = _joined(fields) if is_of_fields else message(problem.detail)
-    finally:
-        languages.current.reset(token)
 
 
 def _joined(fields: list[FieldError]) -> str:

@@ -22,11 +22,8 @@ def refused(request: Request[Any, Any, Any], form: Form[Any]) -> Html | None:
     """The response to a script whose form has errors; None without script, which gets the whole page."""
     if fragment_of(request) is None and not request.headers.get("x-requested-with"):
         return None
-    token = languages.current.set(languages.language_of(request))
-    try:
+    with languages.language_context(request):
         errors = [FieldError(name, message(text)) for name, text in form.errors.items()]
-    finally:
-        languages.current.reset(token)
     detail = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in errors)
     problem = Problem(HTTPStatus(form.status).phrase, form.status, detail, errors=[e for e in errors if e.field])
     return Response(

@@ -6,6 +6,8 @@ A catalogue is read for the first page in its language. A text without a transla
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,16 @@ def language_of(request: Request[Any, Any, Any]) -> str:
     principal = request.scope.get("user")
     chosen = getattr(principal, "language", None)
     return chosen if chosen in LANGUAGES else preferred(request.headers.get("accept-language", ""))
+
+
+@contextmanager
+def language_context(request: Request[Any, Any, Any]) -> Iterator[None]:
+    """Sets the language of a request for the block."""
+    token = current.set(language_of(request))
+    try:
+        yield
+    finally:
+        current.reset(token)
 
 
 def preferred(accept_language: str) -> str:

@@ -192,8 +192,8 @@ async function run() {
     const answer = await post(batch.map((record) => record.event));
     if (answer.stopped) return later(answer.stopped);
     if (answer.refusal && batch.length > 1) most = 1; // One of them is invalid: send each alone.
-    else if (answer.refusal) await save([{ ...batch[0], state: "refused", reason: answer.refusal }]);
-    else await save(batch.map((record, index) => answered(record, answer.results[index])));
+    else if (answer.refusal) await save(await translated([{ ...batch[0], state: "refused", reason: answer.refusal }]));
+    else await save(await translated(batch.map((record, index) => answered(record, answer.results[index]))));
     stopped = "";
     failures = 0;
     more = true;
@@ -207,6 +207,10 @@ function answered(record, result) {
   if (result.status === "rejected") return { ...record, state: "refused", reason: result.reason, isRejected: true };
   return { ...record, state: "booked", id: result.id, details: result.details ?? null, warning: result.warning ?? "" };
 }
+
+// The API's messages are English.
+const translated = (records) => document.documentElement.lang === "en"
+  ? records : import("./messages.js").then(({ translate }) => translate(records), () => records);
 
 function later(reason) {
   stopped = reason;

@@ -524,7 +524,7 @@ main.addEventListener("click", async (event) => {
   if (!record) return;
   if ("undo" in button.dataset) undo(record);
   else if ("again" in button.dataset) again(record);
-  else if ("name" in button.dataset) openNaming(record);
+  else if ("name" in button.dataset) import("./naming.js").then(({ openNaming }) => openNaming(record), () => complain(word("network")));
   else {
     await forget(seq);
     if (!event.detail) code.focus();
@@ -572,60 +572,12 @@ amount.addEventListener("keydown", ({ key }) => {
 
 for (const type of ["pointerdown", "keydown"]) addEventListener(type, unlock, { once: true });
 
-// --- Name it ---------------------------------------------------------------------------------------------------------
-
-async function rename(id, changes) {
-  const same = [...records.values()].filter((record) => record.details?.item_id === id);
-  await save(same.map((record) => ({ ...record, details: { ...record.details, ...changes } })));
-}
-
-const api = `${document.documentElement.dataset.base.replace(/\/$/, "")}/api/v1`;
-async function readItem(id) {
-  const response = await fetch(`${api}/items/${id}`, { headers: { accept: "application/json" } });
-  if (!response.ok) throw new Error(response.status);
-  const item = await response.json();
-  return item.merged_into_id ? readItem(item.merged_into_id) : item;
-}
-
 // Items that were named, merged or hidden on another page or device get their new name here; nothing changes without network.
-async function learnNames() {
-  const unnamed = [...records.values()].filter((record) => record.details?.needs_review).map((record) => record.details.item_id);
-  for (const id of new Set(unnamed)) {
-    try {
-      const item = await readItem(id);
-      const needs_review = item.needs_review && item.is_active;
-      if (!needs_review) await rename(id, { item_id: item.id, item_name: item.name, item_code: item.code, needs_review });
-    } catch {
-      return;
-    }
-  }
+function learnNames() {
+  const unnamed = [...records.values()].filter((record) => record.details?.needs_review);
+  if (unnamed.length) import("./naming.js").then((naming) => naming.learnNames(unnamed)).catch(() => {});
 }
 document.addEventListener("visibilitychange", () => document.hidden || learnNames());
-
-const naming = document.getElementById("name-it");
-let named = null;
-async function openNaming(record) {
-  const { openById } = await import("./dialogs.js");
-  named = record;
-  naming.querySelector("[data-of]").textContent = record.shown.text;
-  naming.querySelector("form").reset();
-  openById("name-it");
-}
-naming?.querySelector("form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const target = event.target;
-  const { explain } = await import("./forms.js");
-  try {
-    const data = new FormData(target);
-    const response = await send(`${form.dataset.names}/${named.details.item_id}/name`, { method: "POST", data });
-    const { name } = await response.json();
-    await rename(named.details.item_id, { item_name: name, needs_review: false });
-    naming.close();
-    code.focus();
-  } catch (error) {
-    explain(target, error);
-  }
-});
 
 // --- Camera ----------------------------------------------------------------------------------------------------------
 

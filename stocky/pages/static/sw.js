@@ -6,7 +6,7 @@ const FILES = `stocky-files-${STATIC}`;
 const PAGES = "stocky-pages";
 const NAMES = [
   "app.css", "theme.js", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js",
-  "camera.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js", "shortcuts.js", "icons.svg", "logo.svg",
+  "camera.js", "messages.js", "naming.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js", "shortcuts.js", "icons.svg", "logo.svg",
 ];
 const WAIT = 4000;
 const ASK_AGAIN = 600000;

@@ -1,4 +1,4 @@
-"""Routes for the script of the scan page: look-ups, locations by their labels, and names for new items."""
+"""Routes for the script of the scan page: look-ups, locations by labels, names for new items, translated messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from litestar import Request, get, post
 from litestar.datastructures import State
 from litestar.params import QueryParameter
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from stocky.auth.guards import members, scanners
 from stocky.auth.schemas import Principal
@@ -18,10 +18,15 @@ from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.http.parameters import PathId
 from stocky.pages.forms import read_form
+from stocky.pages.languages import language_context
+from stocky.pages.messages import message
 from stocky.pages.problems import FOR_SCRIPTS
 from stocky.pages.scanning import Shown, look_up
 from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import MAX_EVENTS
 
+# A message may quote names and codes of the scan.
+MESSAGE_LENGTH = 4_000
 LocationId = Annotated[int | None, QueryParameter(name="id", ge=1, le=2**53 - 1)]
 
 
@@ -35,6 +40,12 @@ class NewName(Struct):
     """The name of an item that a scan created."""
 
     name: Name
+
+
+class Messages(Struct):
+    """Messages of the API about scans."""
+
+    messages: Annotated[list[Annotated[str, Meta(max_length=MESSAGE_LENGTH)]], Meta(max_length=2 * MAX_EVENTS)]
 
 
 class Named(Struct):
@@ -72,4 +83,11 @@ async def find_location(read: Connection, location_id: LocationId = None, name: 
     return Named(location.id, location.path)
 
 
-routes = [look_up_code, name_item, find_location]
+@post("/scan/messages", opt={**scanners, FOR_SCRIPTS: True}, status_code=200)
+async def translate_messages(request: Request[Any, Any, Any], data: Messages) -> Messages:
+    """The messages in the language of the page; one that is not in the catalogue stays English."""
+    with language_context(request):
+        return Messages([message(each) for each in data.messages])
+
+
+routes = [look_up_code, name_item, find_location, translate_messages]

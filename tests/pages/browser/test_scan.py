@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.browsers import PROGRAM, in_a_browser, sign_in
-from tests.pages.browser.conftest import Opener
+from tests.pages.browser.conftest import Opener, OwnSites
 from tests.pages.browser.keyboard import Keys
 from tests.pages.browser.scanning import READY, answer_once, call, go_to_scan, new_barcode, new_item, scan, total
 from tests.serving import Server
@@ -333,6 +333,34 @@ async def test_look_up_has_a_time_limit(opener: Opener) -> None:
     await page.locator("#result [data-again]").click()
     await page.locator("#result[data-mode=lookup]", has_text=barcode).wait_for()
     assert await page.locator("#result [data-again]").is_hidden()
+
+
+async def test_reasons_are_in_the_language_of_the_page(own_site: OwnSites, opener: Opener) -> None:
+    page = await opener("/me", at=own_site())
+    await page.locator("[name=language]").select_option("de")
+    await page.locator("form[action='/me/language'] button").click()
+    await page.locator("html[lang=de]").wait_for()
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=remove&location_id=1&amount=2")
+    await scan(page, barcode)
+    await page.locator("#refused li", has_text="im Bestand").wait_for()
+    # Without an answer the reason stays English, and the scan counts.
+    await page.route("**/scan/messages", lambda route: route.fulfill(status=404))
+    await go_to_scan(page, "?mode=remove&location_id=1&amount=3")
+    await scan(page, barcode)
+    await page.locator("#refused li", has_text="3 requested").wait_for()
+    assert await total(page, item_id) == 0
+    await page.unroute("**/scan/messages")
+    # A warning, too.
+    await call(page, "PATCH", f"/items/{item_id}", {"oversell_policy": "clamp"})
+    await call(
+        page,
+        "POST",
+        "/events",
+        {"events": [{"type": "add", "item": {"id": item_id}, "location": {"id": 1}, "quantity": 1}]},
+    )
+    await scan(page, barcode)
+    await page.locator("#result", has_text="alles davon wurde entnommen").wait_for()
 
 
 async def test_what_was_refused_stays_with_its_reason(opener: Opener) -> None:

@@ -150,6 +150,21 @@ async def test_look_up(browse: Browse, member: AsyncClient) -> None:
     assert found.json()["stock"] == [{"location": shelf["name"], "quantity": 5, "unit": "piece"}]
 
 
+async def test_messages_are_translated(browse: Browse) -> None:
+    browser = await browse("scanner")
+    headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN}
+    sent = {"messages": ["Only 1 of Coffee in stock; 2 requested", "not in the catalogue"]}
+    assert (await browser.post("/scan/messages", json=sent, headers=headers)).json() == sent
+    browser.headers["Accept-Language"] = "de"
+    first, second = (await browser.post("/scan/messages", json=sent, headers=headers)).json()["messages"]
+    assert "Coffee" in first
+    assert first != sent["messages"][0]
+    assert second == sent["messages"][1]
+    for wrong in (["x" * 4_001], ["x"] * 2_001, "x"):
+        assert (await browser.post("/scan/messages", json={"messages": wrong}, headers=headers)).status_code == 422
+    assert (await browser.post("/scan/messages", json=sent)).status_code == 403
+
+
 async def test_short_codes_set_the_page(browse: Browse, member: AsyncClient) -> None:
     item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
     browser = await browse("scanner")
