@@ -329,9 +329,12 @@ async def started(app: Litestar) -> AsyncIterator[Litestar]:
     await ready.wait()
     if life.done():
         await life
-    yield app
-    over.set()
-    await life
+    try:
+        yield app
+    finally:
+        # After a failed test as well: its threads would keep the process from ending.
+        over.set()
+        await life
 
 
 _make_routes_once = cache(make_routes)
