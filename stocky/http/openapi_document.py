@@ -164,6 +164,9 @@ def complete_document(app: Litestar, base_path: str = "") -> Document:
         _complete_responses(each, schemas)
         complete_errors(each)
         _complete_headers(each)
+    # Litestar collects routes in sets: without an order, the document's ETag would differ between processes.
+    document["paths"] = dict(sorted(document["paths"].items()))
+    document["components"]["schemas"] = dict(sorted(schemas.components.items()))
     return document
 
 

@@ -27,6 +27,12 @@ async def page_client(described: Litestar) -> AsyncIterator[AsyncClient]:
         yield client
 
 
+def test_order_is_the_same_in_each_process(described: Litestar) -> None:
+    document = msgspec.json.decode(encode_document(described, ""))
+    for part in (document["paths"], document["components"]["schemas"]):
+        assert list(part) == sorted(part)
+
+
 def _nodes(node: Any) -> Iterator[Document]:
     if isinstance(node, dict):
         yield node
