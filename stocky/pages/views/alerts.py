@@ -16,7 +16,7 @@ from stocky.http.parameters import Skip
 from stocky.pages.forms import Form, read_form, read_values
 from stocky.pages.languages import Text, _, plural
 from stocky.pages.problems import own_path
-from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.rendering import Html, make_url, page, see_other
 from stocky.pages.typed import as_id
 
 ROWS = 50
@@ -81,6 +81,7 @@ async def _page(
         kind=kind,
         is_all=is_all,
         skip=skip,
+        back=make_url("", "/alerts", {"kind": kind, "all": "true" if is_all else None, "skip": skip or None}),
         rows=ROWS,
         more=len(found) > ROWS,
         done=_done(request.query_params.get("done", ""), request.query_params.get("count", "")),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
 from httpx import AsyncClient
 
+from stocky.app import attach, make_routes
+from stocky.config import load
+from stocky.services import Services
+from tests.conftest import started
 from tests.inventory import made
 from tests.pages.conftest import Browser
 
@@ -32,6 +37,18 @@ async def test_alerts(browse: Callable[[str], Awaitable[Browser]], admin: AsyncC
         assert (await browser.submit("/alerts/resolve", wrong)).status_code == 422
     assert (await browser.submit("/alerts/delete", {"id": ids})).status_code == 422
     assert (await browser.submit("/alerts/resolve", {"id": "99999"})).status_code == 404
+
+
+async def test_acknowledging_returns_below_a_base_path(environ: dict[str, str]) -> None:
+    config = load(environ | {"STOCKY_BASE_PATH": "/at/stocky"})
+    async with started(attach(make_routes(), Services(config))) as app, Browser(app, "/at/stocky") as browser:
+        await browser.sign_in("member")
+        await browser.submit("/alerts", {"alert_type": "fridge", "message": "About the fridge"})
+        page = (await browser.show("/alerts?kind=fridge")).text
+        (back,) = set(re.findall(r'name="back" value="([^"]+)"', page))
+        ids = re.findall(r'name="id" value="(\d+)"', page)
+        answer = await browser.submit("/alerts/acknowledge", {"id": ids[:1], "back": back})
+        assert answer.headers["location"] == "/at/stocky/alerts?kind=fridge&done=acknowledge&count=1"
 
 
 async def test_very_long_numbers_are_no_numbers(browse: Callable[[str], Awaitable[Browser]]) -> None:
