@@ -346,6 +346,8 @@ export function direct(at) {
 
 // Looks up a code or books it.
 function take({ text, ...scanned }) {
+  // The focus is still in the field: what was typed there has not been chosen yet.
+  if (document.activeElement === locationText) takeTypedLocation();
   // The address on an item's label: its last part is the item's code.
   const label = /^https?:\/\/\S+\/i\/([A-Za-z]{4})\/?$/.exec(bareOf(text));
   const wanted = label ? label[1].toUpperCase() : text.trim();
@@ -498,14 +500,13 @@ document.getElementById(locationText.getAttribute("aria-controls")).addEventList
   if (event.detail > 0 && event.target.closest('[role="option"]')) code.focus({ preventScroll: true });
 });
 locationText.addEventListener("focus", () => locationText.select());
-locationText.addEventListener("blur", () => {
-  // Emptied: no location. Text without a choice from the list: the server finds the location of that name, or refuses.
-  setTimeout(() => {
-    const name = locationText.value.trim();
-    if (!name) setLocation(null);
-    else if (!locationId.value) setLocation(name === remembered.place?.name ? remembered.place : { name });
-  });
-});
+// Emptied: no location. Text without a choice from the list: the server finds the location of that name, or refuses.
+function takeTypedLocation() {
+  const name = locationText.value.trim();
+  if (!name) setLocation(null);
+  else if (!locationId.value) setLocation(name === remembered.place?.name ? remembered.place : { name });
+}
+locationText.addEventListener("blur", () => setTimeout(takeTypedLocation));
 
 main.addEventListener("click", async (event) => {
   // After a tap the code field gets the focus, for the scanner's keys; keyboard users keep their focus.

@@ -182,6 +182,14 @@ async def test_typed_location_is_the_one_of_that_name(opener: Opener) -> None:
     await scan(page, barcode)
     await expect(page.locator("#refused li")).to_contain_text("nosuchplace")
     assert await total(page, item_id) == 0
+    # The same while the focus is still in the field of the location.
+    await go_to_scan(page, "?mode=add&location_id=1")
+    await page.locator("#f-location_id").fill("elsewhere")
+    for key in barcode:
+        await page.keyboard.press(key)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#refused li").first).to_contain_text("elsewhere")
+    assert await total(page, item_id) == 0
     await page.locator("#f-location_id").fill("pantry, TOP shelf")
     await page.locator("#f-code").focus()
     await scan(page, barcode)
