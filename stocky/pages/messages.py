@@ -175,6 +175,7 @@ MESSAGES: tuple[Text, ...] = (
     _("No %(name)s in stock to take"),
     _("Name the location: %(name)s is at no location yet"),
     _("Name the location: all of %(name)s is lent"),
+    _("All of %(name)s is at that location already"),
     _("Name the location: %(name)s is at %(count)s locations"),
     _(
         "Several lots of the item are at this location; name the counted lot by the fields expiry_date, lot and serial"

@@ -285,6 +285,8 @@ class Batch:
         places = stocked - persons or {sku.location_id for sku in active} - persons
         if operation.kind == "move":
             if operation.to_location is not None and operation.to_location.id is not None:
+                if stocked == {operation.to_location.id}:
+                    raise OperationRejected(f"All of {item.name} is at that location already", "invalid")
                 stocked.discard(operation.to_location.id)
                 places.discard(operation.to_location.id)
             if stocked and stocked <= persons:

@@ -6,6 +6,7 @@ from httpx import AsyncClient
 
 from stocky.alerts.repository import list_alerts
 from stocky.alerts.schemas import Alert
+from tests.inventory import made, new_item, new_location, new_stock
 from tests.stock.stockroom import Stockroom, at_once, event, leave, second_stockroom
 
 
@@ -80,3 +81,13 @@ async def test_rejected_scan_returns_the_current_stock(stockroom: Stockroom, sca
     assert [sku["quantity"] for sku in answer.json()["skus"]] == [3]
     assert answer.json()["item"]["total_quantity"] == 3
     assert "Only 3 of" in answer.json()["message"]
+
+
+async def test_move_to_where_all_of_it_is(member: AsyncClient) -> None:
+    item, shelf, cellar = await new_item(member), await new_location(member), await new_location(member, "Cellar")
+    await new_stock(member, item, shelf, 2)
+    event = {"type": "move", "item": {"id": item["id"]}, "to_location": {"id": shelf["id"]}, "quantity": 1}
+    result = made(await member.post("/events", json={"events": [event]}))["results"][0]
+    assert (result["status"], result["reason"]) == ("rejected", f"All of {item['name']} is at that location already")
+    event["to_location"] = {"id": cellar["id"]}
+    assert made(await member.post("/events", json={"events": [event]}))["results"][0]["status"] == "applied"
