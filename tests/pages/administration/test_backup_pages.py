@@ -69,9 +69,12 @@ async def test_the_whole_story(browse: Browse, admin: AsyncClient) -> None:
     assert backup["expires_at"] is not None
     assert f"/api/v1/system/backup/{stamp}/download" in page.text
     assert (await browser.get(f"/api/v1/system/backup/{stamp}/download")).content[:2] == b"PK"
-    assert "Last good backup: just now, test-restored" in (await browser.show("/backups")).text
+    page = await browser.show("/backups")
+    assert "Last good backup: just now, test-restored" in page.text
+    assert f'action="/backups/{stamp}/keep"' in page.text
     assert (await browser.submit(f"/backups/{stamp}/keep")).status_code == 303
     assert (await stored(admin))[0]["expires_at"] is None
+    assert "/keep" not in (await browser.show("/backups")).text
 
     made(await admin.patch(f"/items/{coffee['id']}", json={"name": "Oh no"}))
     await new_item(admin, "Tea")
