@@ -15,8 +15,9 @@ from stocky.pages.forms import read_values
 from stocky.schema import LocationKind
 from stocky.search import repository as items
 
-# Answers that a picker shows.
+# Items that a picker shows, and locations, of which most installations have fewer.
 SHOWN = 12
+SHOWN_LOCATIONS = 50
 
 Typed = dict[str, list[str]]
 
@@ -66,15 +67,20 @@ async def find_items(read: Connection, text: str) -> list[Item]:
 
 
 async def find_locations(read: Connection, text: str) -> list[Location]:
-    """The answers of a location picker, by name; persons only for a text that names them."""
-    kind = None if text else LocationKind.PLACE
-    return await location_repository.list_locations(read, skip=0, limit=SHOWN, search=text or None, kind=kind)
+    """The answers of a location picker, by path; persons only for a text that names them."""
+    return await _find_locations(read, text, None if text else LocationKind.PLACE)
 
 
 async def find_persons(read: Connection, text: str) -> list[Location]:
-    """The answers of a picker of persons, by name."""
-    kind = LocationKind.PERSON
-    return await location_repository.list_locations(read, skip=0, limit=SHOWN, search=text or None, kind=kind)
+    """The answers of a picker of persons, by path."""
+    return await _find_locations(read, text, LocationKind.PERSON)
+
+
+async def _find_locations(read: Connection, text: str, kind: LocationKind | None) -> list[Location]:
+    found = await location_repository.list_locations(
+        read, skip=0, limit=SHOWN_LOCATIONS, search=text or None, kind=kind
+    )
+    return sorted(found, key=lambda each: each.path.casefold())
 
 
 def _text_to_find(typed: Typed, name: str) -> str:
