@@ -134,9 +134,13 @@ async def change_loan(request: Request[Any, Any, Any], database: Database, user:
 
 
 @get("/items/{item_id:int}/lend", opt=members)
-async def show_lending(request: Request[Any, Any, Any], read: Connection, item_id: PathId) -> Html:
-    """The form to lend an item."""
-    return await _lending_page(request, read, item_id, filled({"quantity": 1}))
+async def show_lending(
+    request: Request[Any, Any, Any], read: Connection, item_id: PathId, person_id: PersonId = None
+) -> Html:
+    """The form to lend an item, to the person with this id if there is one."""
+    person = None if person_id is None else await location_repository.get_location(read, person_id)
+    chosen = {} if person is None else {"person_id": person.id, "person_id_text": person.path}
+    return await _lending_page(request, read, item_id, filled({"quantity": 1, **chosen}))
 
 
 @post("/items/{item_id:int}/lend", opt=members)

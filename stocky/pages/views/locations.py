@@ -19,7 +19,7 @@ from stocky.pages.forms import Form, filled
 from stocky.pages.location_nodes import Node, make_branches, make_nodes, make_trees
 from stocky.pages.parameters import PageNumber, ParentId, Typed
 from stocky.pages.rendering import Html, page, see_other
-from stocky.pages.typed import read_placed
+from stocky.pages.typed import as_id, read_placed
 from stocky.schema import LocationKind, StorageType
 
 PAGE = 50
@@ -100,7 +100,7 @@ async def show_new_location(request: Request[Any, Any, Any], read: Connection, p
 
 @post("/locations/new", opt=members)
 async def add_location(request: Request[Any, Any, Any], database: Database, user: Principal) -> Html:
-    """Adds a location; `next` adds another one after it."""
+    """Adds a location; `next` adds another one after it, and `lend` is the item to lend to a new person."""
     form = await read_placed(request, database, NewLocation)
     if not form.errors:
         with form.catching():
@@ -117,6 +117,8 @@ async def add_location(request: Request[Any, Any, Any], database: Database, user
             person="true" if location.kind is LocationKind.PERSON else None,
             parent_id=location.parent_id,
         )
+    if (item_id := as_id(str(form.text("lend")))) is not None:
+        return see_other(request, f"/items/{item_id}/lend", person_id=location.id)
     return see_other(request, f"/locations/{location.id}", done="added")
 
 
@@ -153,7 +155,8 @@ def _form_page(request: Request[Any, Any, Any], form: Form[Any], kind: str = "")
         form=form,
         kinds=KINDS,
         chosen_kind=form.text("storage_type", request.query_params.get("kind", kind or "pantry")),
-        is_person="person" in request.query_params,
+        is_person="person" in request.query_params or form.text("kind") == LocationKind.PERSON.value,
+        lend=as_id(str(form.text("lend", request.query_params.get("lend", "")))),
         is_added="added" in request.query_params,
     )
 

@@ -8,6 +8,7 @@ from httpx import AsyncClient
 
 from tests.inventory import get, new_item, new_location, new_stock
 from tests.pages.conftest import Browser
+from tests.pages.markup import Page
 
 
 async def test_lending_and_returning(admin: AsyncClient, browse: Callable[[str], Awaitable[Browser]]) -> None:
@@ -59,3 +60,23 @@ async def test_lending_and_returning(admin: AsyncClient, browse: Callable[[str],
     assert "Anna" not in (await browser.show("/pick/locations", headers={"X-Fragment": "options"})).text
     assert "Anna" in (await browser.show("/pick/locations?q=an", headers={"X-Fragment": "options"})).text
     assert "Anna" in (await browser.show("/locations?person=true")).text
+
+
+async def test_new_person_for_a_loan(admin: AsyncClient, browse: Callable[[str], Awaitable[Browser]]) -> None:
+    drill, shelf = await new_item(admin, "Drill"), await new_location(admin)
+    await new_stock(admin, drill, shelf, 1)
+    browser = await browse("member")
+    path = f"/items/{drill['id']}/lend"
+    link = f"/locations/new?person=true&lend={drill['id']}"
+    assert link.replace("&", "&amp;") in (await browser.show(path)).text
+    page = await browser.show(link)
+    assert Page(page.text).faults == []
+    assert "New person</h1>" in page.text
+    form = {"kind": "person", "storage_type": "other", "lend": drill["id"]}
+    refused = await browser.submit("/locations/new", form | {"name": " "})
+    assert (refused.status_code, "New person</h1>" in refused.text) == (422, True)
+    assert f'name="lend" value="{drill["id"]}"' in refused.text
+    added = await browser.submit("/locations/new", form | {"name": "Anna"})
+    assert added.headers["location"].startswith(f"{path}?person_id=")
+    assert 'value="Anna"' in (await browser.show(added.headers["location"])).text
+    assert (await browser.submit("/locations/new", form | {"name": "Ben", "lend": "x"})).status_code == 303
