@@ -22,6 +22,8 @@ from stocky.secret_key import MINIMUM_SECRET, make_stored_key, read_stored_key
 # Fits a thousand events with long notes; uploads have separate limits.
 MAX_BODY_BYTES = 4 * 2**20
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+# Between two addresses; a path may have blanks and commas.
+_NEXT_ADDRESS = re.compile(r"[\s,]+(?=[a-z0-9]+://)")
 
 # A bearer token as HTTP takes it.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")
@@ -46,7 +48,7 @@ class ConfigError(Exception):
 
 
 class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where documents are stored: `url` is file:///an/absolute/path or s3://bucket/prefix; the rest is for s3 only."""
+    """Where files are stored: `url` is file:///an/absolute/path or s3://bucket/prefix; the rest is for s3 only."""
 
     url: str
     endpoint: str = ""
@@ -59,6 +61,17 @@ class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"BlobSettings(url={self.url!r})"
 
 
+class OffsiteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where stored backups are copied to, and how many copies of each reason stay; 0 keeps all.
+
+    `s3` has the settings of S3 without an address, for addresses given on the command line.
+    """
+
+    destinations: tuple[BlobSettings, ...] = ()
+    s3: BlobSettings = BlobSettings(url="")
+    keep: int = 30
+
+
 class Config(msgspec.Struct, frozen=True):
     """All settings. Paths are absolute; `secret_key` is never shown, and empty until one is made."""
 
@@ -69,6 +82,7 @@ class Config(msgspec.Struct, frozen=True):
     secret_key: str
     # Empty only for databases that Stocky creates for its own use.
     blobs: BlobSettings = BlobSettings(url="")
+    offsite: OffsiteSettings = OffsiteSettings()
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_origins: tuple[str, ...] = ()
@@ -217,12 +231,14 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     secret = reader.text("STOCKY_SECRET_KEY", "", platform="SECRET_KEY", secret=True)
     if secret and len(secret) < MINIMUM_SECRET:
         reader.problems.append(f"STOCKY_SECRET_KEY: at least {MINIMUM_SECRET} characters are needed")
+    backup_dir = Path(reader.text("STOCKY_BACKUP_DIR", str(data_dir / "backups"))).expanduser().resolve()
     settings: dict[str, Any] = {
         "database_url": database_url,
         "database_direct_url": direct_url,
         "data_dir": data_dir,
-        "backup_dir": Path(reader.text("STOCKY_BACKUP_DIR", str(data_dir / "backups"))).expanduser().resolve(),
+        "backup_dir": backup_dir,
         "blobs": _blobs(reader, data_dir),
+        "offsite": _offsite(reader, (data_dir, backup_dir)),
         "host": reader.text("STOCKY_HOST", "127.0.0.1").strip("[]"),
         "port": reader.number("STOCKY_PORT", 8000, 0, 65535, platform="PORT"),
         "allowed_origins": tuple(origin.rstrip("/") for origin in origins),
@@ -352,40 +368,90 @@ def _database_of_parts(reader: _Reader, *, host: str, port: str, name: str, user
 
 
 def _blobs(reader: _Reader, data_dir: Path) -> BlobSettings:
-    text = reader.text("STOCKY_BLOB_URL", f"file://{data_dir / 'documents'}")
     settings = BlobSettings(
-        url=text,
+        url=reader.text("STOCKY_BLOB_URL", f"file://{data_dir / 'documents'}"),
         endpoint=reader.text("STOCKY_S3_ENDPOINT", "").rstrip("/"),
         access_key_id=reader.text("STOCKY_S3_ACCESS_KEY_ID", "", secret=True),
         secret_access_key=reader.text("STOCKY_S3_SECRET_ACCESS_KEY", "", secret=True),
         region=reader.text("STOCKY_S3_REGION", "us-east-1"),
         path_style=reader.choice("STOCKY_S3_PATH_STYLE", "true", ("true", "false")) == "true",
     )
+    try:
+        settings = at_address(settings, settings.url)
+    except ValueError as error:
+        reader.problems.append(f"STOCKY_BLOB_URL: {error}")
+        return settings
+    if settings.url.startswith("s3://"):
+        reader.problems += s3_problems(settings, "STOCKY_BLOB_URL", "STOCKY_S3")
+    return settings
+
+
+def _offsite(reader: _Reader, own: tuple[Path, ...]) -> OffsiteSettings:
+    """`own` are the directories that the copies are to outlast."""
+    text = reader.text("STOCKY_OFFSITE_URL", "")
+    s3 = BlobSettings(
+        url="",
+        endpoint=reader.text("STOCKY_OFFSITE_S3_ENDPOINT", "").rstrip("/"),
+        access_key_id=reader.text("STOCKY_OFFSITE_S3_ACCESS_KEY_ID", "", secret=True),
+        secret_access_key=reader.text("STOCKY_OFFSITE_S3_SECRET_ACCESS_KEY", "", secret=True),
+        region=reader.text("STOCKY_OFFSITE_S3_REGION", "us-east-1"),
+        path_style=reader.choice("STOCKY_OFFSITE_S3_PATH_STYLE", "true", ("true", "false")) == "true",
+    )
+    keep = reader.number("STOCKY_OFFSITE_KEEP", 30, 0, 100_000)
+    found: dict[str, BlobSettings] = {}
+    for address in _NEXT_ADDRESS.split(text) if text else ():
+        try:
+            destination = at_address(s3, address.strip(" ,"))
+            _check_outside(destination, own)
+        except ValueError as error:
+            reader.problems.append(f"STOCKY_OFFSITE_URL: {error}")
+            continue
+        if destination.url in found:
+            reader.problems.append(f"STOCKY_OFFSITE_URL: {destination.url} is listed twice; remove one")
+        found[destination.url] = destination
+    if any(url.startswith("s3://") for url in found):
+        reader.problems += s3_problems(s3, "STOCKY_OFFSITE_URL", "STOCKY_OFFSITE_S3")
+    return OffsiteSettings(destinations=tuple(found.values()), s3=s3, keep=keep)
+
+
+def _check_outside(destination: BlobSettings, own: tuple[Path, ...]) -> None:
+    """Raises ValueError for a directory that would be lost together with what it is a copy of."""
+    directory = Path(destination.url.removeprefix("file://"))
+    if destination.url.startswith("file://"):
+        for each in own:
+            if directory.is_relative_to(each):
+                raise ValueError(f"{directory} is in {each}; name a directory on another disk or a mounted share")
+
+
+def at_address(settings: BlobSettings, text: str) -> BlobSettings:
+    """The settings with the address `text`, made absolute. Raises ValueError for a wrong one."""
     scheme, _, rest = text.partition("://")
     if scheme == "file" and rest:
         return msgspec.structs.replace(settings, url=f"file://{Path(rest).expanduser().resolve()}")
-    bucket = rest.partition("/")[0]
+    bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket:
-        reader.problems.append("STOCKY_BLOB_URL: begin with file:/// and a path, or with s3:// and the bucket's name")
-        return settings
+        raise ValueError("begin with file:/// and a path, or with s3:// and the bucket's name")
     if not _BUCKET.fullmatch(bucket):
-        reader.problems.append(
-            "STOCKY_BLOB_URL: the name of a bucket has 3 to 63 lower-case letters, digits, dots and hyphens, and begins"
-            " and ends with a letter or digit"
+        raise ValueError(
+            "the name of a bucket has 3 to 63 lower-case letters, digits, dots and hyphens, and begins and ends with a"
+            " letter or digit"
         )
-        return settings
+    return msgspec.structs.replace(settings, url=f"s3://{bucket}/{prefix.strip('/')}".rstrip("/"))
+
+
+def s3_problems(settings: BlobSettings, url_name: str, prefix: str) -> list[str]:
+    """What is wrong with the settings of an S3 store, which begin with `prefix`."""
+    problems = []
     endpoint = urlsplit(settings.endpoint)
     if settings.endpoint and (endpoint.scheme not in ("http", "https") or not endpoint.netloc):
-        reader.problems.append(
-            f"STOCKY_S3_ENDPOINT: {settings.endpoint!r} is not an address like https://s3.example.org"
-        )
+        problems.append(f"{prefix}_ENDPOINT: {settings.endpoint!r} is not an address like https://s3.example.org")
     for name, value in (
-        ("STOCKY_S3_ACCESS_KEY_ID", settings.access_key_id),
-        ("STOCKY_S3_SECRET_ACCESS_KEY", settings.secret_access_key),
+        (f"{prefix}_ACCESS_KEY_ID", settings.access_key_id),
+        (f"{prefix}_SECRET_ACCESS_KEY", settings.secret_access_key),
     ):
         if not value:
-            reader.problems.append(f"{name}: is needed when STOCKY_BLOB_URL begins with s3://")
-    return settings
+            problems.append(f"{name}: is needed when {url_name} begins with s3://")
+    return problems
 
 
 def _upc_service_url(reader: _Reader) -> str | None:

@@ -9,6 +9,7 @@ from stocky.alerts.evaluate import DailyCheck
 from stocky.auth.first_start import FirstStart
 from stocky.auth.identity import Identities
 from stocky.backup.admin_service import BackupAdministration
+from stocky.backup.offsite.upkeep import OffsiteUpkeep
 from stocky.backup.rescue import Rescue
 from stocky.backup.schedule import BackupUpkeep
 from stocky.catalogue.item_pages import ItemPages
@@ -66,6 +67,7 @@ class Services:
         self.schedule = Schedule(self.jobs, self.zone)
         self.activity = Activity(self.database, self.zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)
+        self.offsite = OffsiteUpkeep(self.backups.offsite, self.database, self.jobs, self.metrics)
         self.storage = Storage(config)
         self.figures = Figures(self.database)
         self.rescue = Rescue(config, self.database)
@@ -91,6 +93,7 @@ class Services:
         BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).register_tasks(
             self.schedule
         )
+        self.offsite.register_tasks(self.schedule)
         GarbageCollector(self.database, self.documents.blobs, self.jobs).register_tasks(self.schedule)
         self.imports.register_tasks(self.schedule)
         # Indexing a whole stock may take long.

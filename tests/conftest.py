@@ -27,7 +27,7 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.services import Services
-from tests import browsers, generators, pooler, proxies, serving, webkit
+from tests import browsers, generators, pooler, proxies, s3, serving, webkit
 from tests.people import PASSWORD, add_people
 from tests.postgres import Server, embedded_server, system_server
 from tests.webhooks.receiving import Receiver, receiving
@@ -60,6 +60,7 @@ ON_ONE_POSTGRES = frozenset(
         "lookup",
         "merging",
         "monitoring",
+        "offsite",
         "openapi",
         "pages",
         "projects",
@@ -409,6 +410,13 @@ async def reader(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClie
 def serve(environ: dict[str, str], tmp_path: Path) -> Callable[..., AbstractContextManager[serving.Server]]:
     """`with serve() as server:` runs a real `stocky serve` on the test's database; `serve(port=…)` on a port."""
     return partial(serving.serve, environ, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an S3 server, which stops with the tests."""
+    with s3.running(tmp_path_factory.mktemp("s3")) as url:
+        yield url
 
 
 @pytest.fixture

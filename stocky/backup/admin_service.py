@@ -15,11 +15,14 @@ from litestar import Request
 from stocky.auth.schemas import Principal
 from stocky.backup.archive.writing import refuse_too_many
 from stocky.backup.dump.tables import EXCLUDED_TABLES, PRIVILEGED, api_name, table_named
+from stocky.backup.offsite.service import Offsite
 from stocky.backup.restore import Restores, check_name
 from stocky.backup.schemas import (
     Backup,
     CreatedBackup,
     ImportResult,
+    OffsiteBackup,
+    OffsiteListing,
     StartedBackup,
     StartedJob,
     Validity,
@@ -55,6 +58,7 @@ class BackupAdministration:
     def __init__(self, config: Config, database: Database, jobs: Jobs) -> None:
         self.backups = Backups(config)
         self.restores = Restores(config, database, self.backups)
+        self.offsite = Offsite(config, self.backups)
         self.base_path = config.base_path
         self._config = config
         self._database = database
@@ -87,7 +91,7 @@ class BackupAdministration:
             await self._audit(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             if verify:
                 made = await self.backups.verify(made.id, report)
-            return Backup.of(made, self.base_path)
+            return await self._shown(made)
 
         parameters = {"documents": kind is Kind.ARCHIVE, "verify": verify, "backup": id}
         try:
@@ -107,9 +111,43 @@ class BackupAdministration:
         await self.backups.get_backup(id)
 
         async def work(report: ProgressCallback) -> Backup:
-            return Backup.of(await self.backups.verify(id, report), self.base_path)
+            return await self._shown(await self.backups.verify(id, report))
 
         return await self._start("backup.verify", work, by, backup=id)
+
+    async def list_backups(self) -> list[Backup]:
+        """Every stored backup, newest first, with its off-site copies."""
+        stored = await self.offsite.refresh()
+        return [Backup.of(each, self.base_path, self.offsite.marks(each, stored)) for each in stored]
+
+    async def list_offsite(self) -> list[OffsiteListing]:
+        """The good copies at each off-site destination, read from there."""
+        stored: dict[str | None, str] = {
+            each.sha256: each.id for each in await self.backups.list_backups() if each.sha256 is not None
+        }
+        return [
+            OffsiteListing(
+                destination=each.url,
+                error=each.error,
+                backups=[OffsiteBackup.of(copy, stored) for copy in each.copies],
+            )
+            for each in await self.offsite.list_destinations()
+        ]
+
+    async def start_fetch(self, filename: str, destination: str | None, by: Principal) -> StartedJob:
+        """Starts to add an off-site copy to the stored backups. Raises NotFound."""
+        self.offsite.check_known(filename, destination)
+
+        async def work(report: ProgressCallback) -> Backup:
+            fetched = await self.offsite.fetch(filename, destination, report)
+            await self._audit(by, "fetched", fetched.id, {"filename": filename, "size_bytes": fetched.size_bytes})
+            return await self._shown(fetched)
+
+        return await self._start("backup.fetch", work, by)
+
+    async def _shown(self, backup: StoredBackup) -> Backup:
+        stored = await self.offsite.refresh()
+        return Backup.of(backup, self.base_path, self.offsite.marks(backup, stored))
 
     async def remove_backup(self, id: str, by: Principal) -> None:
         """Deletes a stored backup. Raises NotFound."""

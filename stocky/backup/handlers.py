@@ -19,13 +19,15 @@ from stocky.backup.schemas import (
     FullImportRequest,
     ImportResult,
     NewSystemBackup,
+    OffsiteFetch,
+    OffsiteListing,
     PartialImportRequest,
     StartedBackup,
     StartedJob,
 )
 from stocky.backup.store import Kind, StoredBackup
 from stocky.http.files import file_answer
-from stocky.http.openapi import problem, produces
+from stocky.http.openapi import may_be_missing, problem, produces
 from stocky.http.request import StockyRequest
 from stocky.http.routing import Router
 from stocky.http.uploads import USE_UPLOAD
@@ -151,7 +153,19 @@ async def start_backup(data: NewSystemBackup, backups: BackupAdministration, use
 @get("/backup/list", opt=admins)
 async def list_backups(backups: BackupAdministration) -> list[Backup]:
     """List the stored backups, newest first."""
-    return [Backup.of(each, backups.base_path) for each in await backups.backups.list_backups()]
+    return await backups.list_backups()
+
+
+@get("/offsite", opt=admins)
+async def list_offsite(backups: BackupAdministration) -> list[OffsiteListing]:
+    """List the good copies at each off-site destination, read from there."""
+    return await backups.list_offsite()
+
+
+@post("/offsite/fetch", opt=admins, status_code=202, responses=may_be_missing)
+async def fetch_offsite(data: OffsiteFetch, backups: BackupAdministration, user: Principal) -> StartedJob:
+    """Start to add an off-site copy to the stored backups; the job's result is the stored backup, kept for a day."""
+    return await backups.start_fetch(data.filename, data.destination, user)
 
 
 @get(
@@ -247,6 +261,8 @@ system_routes = Router(
     route_handlers=[
         start_backup,
         list_backups,
+        list_offsite,
+        fetch_offsite,
         download_backup,
         delete_backup,
         verify_backup,

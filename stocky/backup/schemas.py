@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from stocky.backup.dump.tables import api_name
 from stocky.backup.requests import TableChanges
-from stocky.backup.store import Kind, Reason, StoredBackup
+from stocky.backup.store import Kind, OffsiteCopy, Reason, StoredBackup
 
 API_NAMES = "As the API calls them, such as `users`, `items`, `locations`, `skus` and `events`"
 CHANGES = "With dry_run or validate_only: what a restore would change, per changed table"
@@ -122,6 +122,90 @@ class StartedBackup(StartedJob, kw_only=True):
     download_url: Annotated[str, Meta(description="URL of the finished file; 404 until then")]
 
 
+class OffsiteMark(Struct, kw_only=True):
+    """The copy of a stored backup at one off-site destination."""
+
+    destination: str
+    state: Annotated[
+        Literal["copied", "waiting", "failed"],
+        Meta(
+            description="`copied` once it was read back and compared; `waiting` before; `failed` until the next attempt"
+        ),
+    ]
+    copied_at: datetime | None = None
+    error: Annotated[str | None, Meta(description="Why the last attempt failed")] = None
+
+    @classmethod
+    def of(cls, marks: dict[str, OffsiteCopy]) -> list[OffsiteMark]:
+        return [
+            cls(
+                destination=url,
+                state="copied" if each.copied_at is not None else "waiting" if each.error is None else "failed",
+                copied_at=each.copied_at,
+                error=each.error,
+            )
+            for url, each in marks.items()
+        ]
+
+
+class OffsiteBackup(Struct, kw_only=True):
+    """A good copy of a backup at an off-site destination."""
+
+    filename: str
+    kind: Kind
+    reason: Annotated[Reason, Meta(description="Why the backup was made")]
+    size_bytes: int
+    created_at: datetime
+    copied_at: datetime | None
+    sha256: str | None
+    app_version: str | None
+    schema_version: int | None
+    dialect: str | None
+    rows: dict[str, int] | None
+    documents_count: int
+    verified_at: Annotated[datetime | None, Meta(description="When it was last test-restored before it was copied")]
+    is_good: Annotated[bool, Meta(description="Whether that test restore found every row unchanged")]
+    problems: Annotated[list[str], Meta(description="Problems found by that test restore")]
+    stored_as: Annotated[str | None, Meta(description="The `timestamp` of the stored backup with the same content")]
+
+    @classmethod
+    def of(cls, copy: StoredBackup, stored: dict[str | None, str]) -> OffsiteBackup:
+        """`stored` are the ids of the stored backups by their SHA-256."""
+        return cls(
+            filename=copy.filename,
+            kind=copy.kind,
+            reason=copy.reason,
+            size_bytes=copy.size_bytes,
+            created_at=copy.created_at,
+            copied_at=next((each.copied_at for each in copy.offsite.values()), None),
+            sha256=copy.sha256,
+            app_version=copy.app_version,
+            schema_version=copy.schema_version,
+            dialect=copy.dialect,
+            rows=copy.rows,
+            documents_count=copy.documents_count,
+            verified_at=copy.verified_at,
+            is_good=copy.is_good,
+            problems=copy.problems,
+            stored_as=stored.get(copy.sha256),
+        )
+
+
+class OffsiteListing(Struct, kw_only=True):
+    """The good copies at one off-site destination, newest first."""
+
+    destination: str
+    error: Annotated[str | None, Meta(description="Why the copies cannot be listed now")] = None
+    backups: list[OffsiteBackup]
+
+
+class OffsiteFetch(Struct, forbid_unknown_fields=True):
+    """The off-site copy to fetch; without `destination`, from the first that has it."""
+
+    filename: Annotated[str, Meta(min_length=1, max_length=100, examples=["stocky_backup_20260131_120000.sql.gz"])]
+    destination: Annotated[str, Meta(max_length=2_000, examples=["s3://bucket/stocky"])] | None = None
+
+
 class Backup(Struct, kw_only=True):
     """A stored backup. `timestamp` is its id in URLs; null means unknown, as for a file copied in by hand."""
 
@@ -143,9 +227,12 @@ class Backup(Struct, kw_only=True):
     is_good: Annotated[bool, Meta(description="Whether the test restore found every row unchanged")]
     problems: Annotated[list[str], Meta(description="Problems found by the test restore")]
     download_url: str
+    offsite: Annotated[
+        list[OffsiteMark], Meta(description="Its copies off site; empty where none are configured, or none is made")
+    ] = []
 
     @classmethod
-    def of(cls, stored: StoredBackup, base_path: str) -> Backup:
+    def of(cls, stored: StoredBackup, base_path: str, marks: dict[str, OffsiteCopy]) -> Backup:
         return cls(
             timestamp=stored.id,
             kind=stored.kind,
@@ -165,6 +252,7 @@ class Backup(Struct, kw_only=True):
             is_good=stored.is_good,
             problems=stored.problems,
             download_url=download_url(base_path, stored.id),
+            offsite=OffsiteMark.of(marks),
         )
 
 

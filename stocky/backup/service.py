@@ -16,6 +16,7 @@ from stocky import clock
 from stocky.backup.archive.contents import contents_of, incomplete_archive_warnings
 from stocky.backup.archive.reading import open_backup
 from stocky.backup.dump.format import Header
+from stocky.backup.offsite.policy import OffsitePolicy
 from stocky.backup.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.backup.store import RETENTION, Kind, Reason, Store, StoredBackup
 from stocky.config import Config
@@ -32,7 +33,7 @@ class Backups:
     """The backups of one Stocky installation."""
 
     def __init__(self, config: Config) -> None:
-        self.store = Store(config.backup_dir)
+        self.store = Store(config.backup_dir, OffsitePolicy(config.offsite).held_ids)
         self._config = config
         self._logged: list[str] = []
 

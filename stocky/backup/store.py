@@ -73,6 +73,7 @@ class Reason(str, Enum):
     COMMAND_LINE = "command_line"
     FOUND = "found"
     UPLOADED = "uploaded"
+    FETCHED = "fetched"
 
 
 # Automatic backups, of which a number is retained.
@@ -84,7 +85,21 @@ RETENTION = {
     Reason.API: timedelta(hours=24),
     Reason.MANUAL: timedelta(hours=1),
     Reason.UPLOADED: timedelta(hours=24),
+    Reason.FETCHED: timedelta(hours=24),
 }
+
+
+class OffsiteCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """The copy of a backup at one off-site destination; `copied_at` is when it was read back and found equal.
+
+    `tested_at` is the `verified_at` in the metadata beside the copy. `error` is why the last attempt, at `tried_at`,
+    failed, when the cause is this backup and not its destination.
+    """
+
+    copied_at: datetime | None = None
+    tested_at: datetime | None = None
+    tried_at: datetime | None = None
+    error: str | None = None
 
 
 class StoredBackup(msgspec.Struct, kw_only=True):
@@ -111,17 +126,30 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     verified_at: datetime | None = None
     # Problems found by the last verification; empty for a good or never verified backup.
     problems: list[str] = []
+    # By the address of the destination.
+    offsite: dict[str, OffsiteCopy] = {}
 
     @property
     def is_good(self) -> bool:
         return self.verified_at is not None and not self.problems
 
 
+# The ids of the backups that must not be deleted yet, of all stored ones.
+Holds = Callable[[list[StoredBackup]], frozenset[str]]
+
+
+def _holds_none(backups: list[StoredBackup]) -> frozenset[str]:
+    """The default: every backup may be deleted when its time has come."""
+    return frozenset()
+
+
 class Store:
     """The backups in one directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, holds: Holds = _holds_none) -> None:
+        """Retention and expiry spare what `holds` returns; a user may delete it."""
         self.directory = directory
+        self._holds = holds
         self._just_made: dict[Reason, str] = {}
         # Held while metadata is read to be changed, and while backups are deleted.
         self._lock = threading.RLock()
@@ -154,9 +182,7 @@ class Store:
         """All backups, newest first; those dated in the future, by a wrong clock, come last."""
         if not self.directory.is_dir():
             return []
-        known = [found for file in self.directory.iterdir() if (found := self._find(file)) is not None]
-        latest = clock.now() + clock.SKEW
-        return sorted(known, key=lambda each: (each.created_at <= latest, each.created_at, each.id), reverse=True)
+        return newest_first(found for file in self.directory.iterdir() if (found := self._find(file)) is not None)
 
     def get_backup(self, id: str) -> StoredBackup:
         """Raises NotFound, also for an invalid id."""
@@ -194,6 +220,14 @@ class Store:
         self.write_metadata(placed)
         self._just_made[placed.reason] = placed.id
         return placed
+
+    def add_fetched(self, file: Path, backup: StoredBackup) -> StoredBackup:
+        """Moves a file that was fetched from off-site into the store, with its metadata; it expires after a day.
+
+        `file` must be on the same file system. Raises OutOfSpace or Unavailable.
+        """
+        expires_at = clock.now() + RETENTION[Reason.FETCHED]
+        return self.add_backup(file, msgspec.structs.replace(backup, reason=Reason.FETCHED, expires_at=expires_at))
 
     def add_upload(self, file: Path, filename: str) -> StoredBackup:
         """Moves an uploaded file, called `filename` by its sender, into the store; it expires after a day.
@@ -277,10 +311,15 @@ class Store:
             ):
                 # Made while the clock was ahead: its retention starts now.
                 self.write_metadata(msgspec.structs.replace(backup, expires_at=now + retention))
+        backups = self.list_backups()
+        held = self._holds(backups)
         expired = [
             each
-            for each in self.list_backups()
-            if each.expires_at is not None and each.expires_at <= now and not self._tested[each.id]
+            for each in backups
+            if each.expires_at is not None
+            and each.expires_at <= now
+            and not self._tested[each.id]
+            and each.id not in held
         ]
         for backup in expired:
             self.remove_backup(backup.id)
@@ -301,10 +340,12 @@ class Store:
         The newest verified backup and the one just made always stay, whatever their dates.
         """
         removed = []
+        stored = self.list_backups()
+        held = self._holds(stored)
         for reason in reasons:
-            backups = [each for each in self.list_backups() if each.reason is reason]
+            backups = [each for each in stored if each.reason is reason]
             good = next((each.id for each in backups if each.is_good), None)
-            protected = (good, self._just_made.get(reason))
+            protected = {good, self._just_made.get(reason), *held}
             removed += [each for each in backups[count:] if each.id not in protected]
         for backup in removed:
             self.remove_backup(backup.id)
@@ -357,6 +398,18 @@ class Store:
 
     def _metadata_file(self, file: Path) -> Path:
         return file.with_name(f"{file.name}.json")
+
+
+def newest_first(backups: Iterable[StoredBackup]) -> list[StoredBackup]:
+    """The backups by age; those dated in the future, by a wrong clock, come last."""
+    latest = clock.now() + clock.SKEW
+    return sorted(backups, key=lambda each: (each.created_at <= latest, each.created_at, each.id), reverse=True)
+
+
+def own_id(filename: str) -> str | None:
+    """The id of a backup under one of the names that Stocky gives; None for any other name."""
+    moment = _moment_in_name(filename) if _FILE.fullmatch(filename) else None
+    return None if moment is None else moment.strftime(ID_FORMAT)
 
 
 def found_id(filename: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from stocky import __version__
-from stocky.cli import accounts, backup, check, copy, demo, migrate, reindex, restore, serve, verify
+from stocky.cli import accounts, backup, check, copy, demo, migrate, offsite, reindex, restore, serve, verify
 from stocky.sqlite_library import disable_memory_statistics
 
 _DESCRIPTION = """\
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stocky {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, migrate, accounts, demo, backup, verify, restore, copy, check, reindex):
+    for command in (serve, migrate, accounts, demo, backup, offsite, verify, restore, copy, check, reindex):
         command.register(subparsers)
     return parser
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stocky.cli.offsite import add_source, choose_source, local_file
 from stocky.cli.settings import load_settings
 from stocky.cli.verify import ACCEPT_EDITED
 
@@ -29,7 +30,7 @@ def register(subparsers: Any) -> None:
         description="Loads a backup, an archive or a Stocky SQLite file into a scratch database and checks it, backs up"
         " the current data, and then replaces it. If anything fails, the data is unchanged.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a Stocky .sql.gz or .zip, or a stocky.db")
+    add_source(parser)
     parser.add_argument("--dry-run", action="store_true", help="only check the backup and show what would change")
     parser.add_argument("--force", action="store_true", help="do not ask for confirmation")
     parser.add_argument("--accept-edited", action="store_true", help=ACCEPT_EDITED)
@@ -48,8 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.db.serving_lock import serving_lock
 
     config = load_settings()
-    arguments.file.stat()
-    _refuse_itself(config, arguments.file)
+    source = choose_source(config, arguments)
+    if isinstance(source, Path):
+        source.stat()
+        _refuse_itself(config, source)
     if not (arguments.dry_run or arguments.force or _confirmed(config)):
         return 1
     no_database: list[str] = []
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             # Compares with the current data; creates no file in the data directory.
             config = stack.enter_context(scratch_space(config))
+            file = stack.enter_context(local_file(config, source, quiet=arguments.json))
             if _has_database(config):
                 check_schema(config)
             else:
@@ -64,10 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
                 config = stack.enter_context(_empty_database(config))
         else:
             stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
+            file = stack.enter_context(local_file(config, source, quiet=arguments.json))
             # On a new machine there is no database; one created for the restore is removed when it fails.
             stack.enter_context(_new_database_removed_on_failure(config))
             migrate(config)
-        result = asyncio.run(_restore(config, arguments))
+        result = asyncio.run(_restore(config, file, arguments))
     result.warnings = [*no_database, *result.warnings]
     if arguments.json:
         print(msgspec.json.encode(result).decode())
@@ -141,7 +146,7 @@ def _examples(changes: TableChanges) -> list[str]:
     ]
 
 
-async def _restore(config: Config, arguments: argparse.Namespace) -> ImportResult:
+async def _restore(config: Config, file: Path, arguments: argparse.Namespace) -> ImportResult:
     from stocky.backup.restore import Restores
     from stocky.backup.service import Backups
     from stocky.cli.progress import ProgressBar
@@ -152,9 +157,7 @@ async def _restore(config: Config, arguments: argparse.Namespace) -> ImportResul
     try:
         with ProgressBar(quiet=arguments.json) as bar:
             restores = Restores(config, database, Backups(config))
-            return await restores.replace(
-                arguments.file, bar, dry_run=arguments.dry_run, accept_edited=arguments.accept_edited
-            )
+            return await restores.replace(file, bar, dry_run=arguments.dry_run, accept_edited=arguments.accept_edited)
     finally:
         await database.close()
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from stocky.cli.offsite import add_source, choose_source, local_file
 from stocky.cli.settings import load_settings
 
 ACCEPT_EDITED = "accept a backup that was edited on purpose: skip only the checksum check"
@@ -19,7 +20,7 @@ def register(subparsers: Any) -> None:
         description="Restores a backup or an archive into a scratch database, compares every row with the backed-up"
         " data, and deletes that database. Exits 0 only when no problem is found.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a Stocky .sql.gz or .zip, or a stocky.db")
+    add_source(parser)
     parser.add_argument("--accept-edited", action="store_true", help=ACCEPT_EDITED)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -36,9 +37,15 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.cli.settings import scratch_space
 
     config = load_settings()
-    arguments.file.stat()
-    with scratch_space(config) as config, ProgressBar(quiet=arguments.json) as bar:
-        found = asyncio.run(verify_file(config, arguments.file, bar, accept_edited=arguments.accept_edited))
+    source = choose_source(config, arguments)
+    if isinstance(source, Path):
+        source.stat()
+    with (
+        scratch_space(config) as config,
+        local_file(config, source, quiet=arguments.json) as file,
+        ProgressBar(quiet=arguments.json) as bar,
+    ):
+        found = asyncio.run(verify_file(config, file, bar, accept_edited=arguments.accept_edited))
     if arguments.json:
         print(msgspec.json.encode({"ok": not found.problems, **msgspec.to_builtins(found)}).decode())
     else:
@@ -47,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not found.problems:
             rows = f"{sum(found.rows.values()):,} rows{_documents(found.documents_count)}"
             compared = ", each as it was backed up" if found.is_as_made else "; it has no checksum for them"
-            print(f"{arguments.file} restores: {rows}{compared}")
+            print(f"{source} restores: {rows}{compared}")
     return 1 if found.problems else 0
 
 

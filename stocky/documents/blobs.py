@@ -23,6 +23,7 @@ from stocky import clock
 from stocky.config import BlobSettings
 from stocky.disk import sync_directory
 from stocky.errors import OutOfSpace, Unavailable
+from stocky.object_store import PART, SettingNames, describe_failure, is_full, lacks_bucket, open_s3
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -31,19 +32,10 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 CONTENTS, THUMBNAILS = "contents", "thumbnails"
 # Bytes read at once and held in memory, per reader.
 PIECE = 2**20
-# The smallest part that S3 accepts; two parts are uploaded at a time.
-PART = 5 * 2**20
 # The age at which a partial file of a killed process is deleted.
 PARTIAL_FILE_AGE = timedelta(days=1)
-_FULL = re.compile(r"os error (?:28|122|27)\b|No space left|quota exceeded", re.IGNORECASE)
 _ABSENT = FileNotFoundError
-# The parts of an S3 error, as obstore reports it, that are shown; the rest is hidden, since it may hold anything.
-_NO_BUCKET = "<Code>NoSuchBucket</Code>"
-_CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
-_STATUS = re.compile(r"status code: (\d{3})\b")
-_NO_ANSWER = re.compile(r"HTTP error:|error sending request")
-_OS_ERROR = re.compile(r"\(os error (\d{1,4})\)")
-_CHECK = "check STOCKY_BLOB_URL and the store it names"
+_NAMES = SettingNames("STOCKY_BLOB_URL", "STOCKY_S3")
 # Always empty, so that listing it is one short response.
 _EMPTY_PREFIX = f"{CONTENTS}/nowhere/"
 
@@ -65,29 +57,13 @@ class Blobs:
 
     @cached_property
     def _store(self) -> ObjectStore:
+        if self._directory is None:
+            return open_s3(self._settings, timeout=timedelta(seconds=60))
         # Imported here: few requests need it, and the import would slow every start.
-        from obstore.store import LocalStore, S3Store
+        from obstore.store import LocalStore
 
-        if self._directory is not None:
-            with _store_errors():
-                return LocalStore(self._directory, mkdir=True)
-        settings = self._settings
-        bucket, _, prefix = settings.url.removeprefix("s3://").partition("/")
-        return S3Store(
-            bucket,
-            prefix=prefix.strip("/") or None,
-            endpoint=settings.endpoint or None,
-            access_key_id=settings.access_key_id,
-            secret_access_key=settings.secret_access_key,
-            region=settings.region,
-            virtual_hosted_style_request=not settings.path_style,
-            client_options={
-                "allow_http": True,
-                "connect_timeout": timedelta(seconds=5),
-                "timeout": timedelta(seconds=60),
-            },
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
-        )
+        with _store_errors():
+            return LocalStore(self._directory, mkdir=True)
 
     async def find_size(self, sha256: str) -> int | None:
         """The size of the content in bytes; None when it is missing."""
@@ -189,6 +165,7 @@ class Blobs:
 
         path = _path(kind, sha256)
         with _store_errors():
+            # Two parts are uploaded at a time.
             obstore.put(self._store, path, content, chunk_size=PART, max_concurrency=2)
             if self._directory is not None:
                 _to_disk(self._directory / path)
@@ -253,9 +230,9 @@ def _store_errors(*, may_lack: bool = False) -> Iterator[None]:
         yield
     except (BaseError, OSError) as error:
         text = str(error)
-        if may_lack and isinstance(error, _ABSENT) and _NO_BUCKET not in text:
+        if may_lack and isinstance(error, _ABSENT) and not lacks_bucket(text):
             raise
-        if _FULL.search(text):
+        if is_full(text):
             raise OutOfSpace(
                 "Not enough space in the document store; nothing was changed. Free some and try again"
             ) from error
@@ -263,27 +240,7 @@ def _store_errors(*, may_lack: bool = False) -> Iterator[None]:
 
 
 def _unusable(text: str) -> Unavailable:
-    return Unavailable(f"The document store cannot be used now: {_cause(text)}", retry_after=10)
-
-
-def _cause(text: str) -> str:
-    """The cause in the text of an obstore error and what to check; it holds no key and no address."""
-    code = f" ({found[1]})" if (found := _CODE.search(text)) else ""
-    status = found[1] if (found := _STATUS.search(text)) else ""
-    if _NO_BUCKET in text:
-        return "there is no such bucket; create it, or name another in STOCKY_BLOB_URL"
-    if status in ("401", "403"):
-        return (
-            f"it rejects the keys{code}; check STOCKY_S3_ACCESS_KEY_ID and STOCKY_S3_SECRET_ACCESS_KEY, and whether"
-            " they may use the bucket that STOCKY_BLOB_URL names"
-        )
-    if status:
-        return f"it responds with {status}{code}; {_CHECK}"
-    if _NO_ANSWER.search(text):
-        return "there is no connection to it; check STOCKY_S3_ENDPOINT, STOCKY_BLOB_URL and the network"
-    if found := _OS_ERROR.search(text):
-        return f"{os.strerror(int(found[1]))}; {_CHECK}"
-    return _CHECK
+    return Unavailable(f"The document store cannot be used now: {describe_failure(text, _NAMES)}", retry_after=10)
 
 
 def _check_directory(directory: Path) -> None:

@@ -31,7 +31,9 @@ PHASES: dict[str, tuple[Phase, ...]] = {
     "alerts.look": (Phase("checking"),),
     "alerts.loans": (Phase("checking"),),
     "backup.create": _DUMP,
+    "backup.fetch": (Phase("fetching"),),
     "backup.import": (*_LOAD, Phase("adding rows")),
+    "backup.offsite": (Phase("uploading"), Phase("reading back"), Phase("tidying up")),
     "backup.restore": (
         *_LOAD,
         Phase("restoring documents", only="documents"),

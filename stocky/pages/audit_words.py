@@ -21,6 +21,7 @@ ACTIONS: dict[str, Text] = {
     "discarded": _("discarded"),
     "imported": _("imported"),
     "imported again": _("imported again"),
+    "fetched": _("fetched"),
     "kept": _("kept"),
     "looked up": _("looked up"),
     "merged": _("merged"),

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from stocky import clock
+from stocky.backup.offsite.state import DestinationState
 from stocky.backup.requests import TableChanges
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.jobs.schemas import Job, JobStatus
@@ -27,6 +28,7 @@ REASONS: dict[Reason, Text] = {
     Reason.COMMAND_LINE: _("on the command line"),
     Reason.FOUND: _("copied here by hand"),
     Reason.UPLOADED: _("uploaded"),
+    Reason.FETCHED: _("fetched from off site"),
 }
 CONTENTS: dict[Kind, Text] = {Kind.ARCHIVE: _("Everything"), Kind.SQL: _("Database")}
 TABLES: dict[str, Text] = {
@@ -81,6 +83,18 @@ class Verdict(Struct, frozen=True):
     backup: StoredBackup | None = None
 
 
+class OffsiteLine(Struct, frozen=True):
+    """One off-site destination in words: `kind` is good, low or bad; `error` is why it cannot be used."""
+
+    url: str
+    kind: Literal["good", "low", "bad"]
+    text: Text
+    newest: datetime | None
+    copies: int
+    size_bytes: int
+    error: str | None
+
+
 class _Count(int):
     """A number, formatted in the language of the page when it is printed."""
 
@@ -123,6 +137,20 @@ def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> 
         "bad", _("There is no backup yet"), _("Back up now. It is test-restored at once, to show that it is good."),
         "create",
     )  # fmt: skip
+
+
+def describe_offsite(states: Mapping[str, DestinationState], now: datetime) -> list[OffsiteLine]:
+    """The off-site destinations, the one that is furthest behind first."""
+    lines = []
+    for url, state in states.items():
+        kind: Literal["good", "low", "bad"] = "good"
+        text = _("no copy yet") if state.newest is None else age(state.newest, now)
+        if state.newest is None or now - state.newest > FRESH:
+            kind = "low"
+        if state.error is not None:
+            kind = "bad"
+        lines.append(OffsiteLine(url, kind, text, state.newest, state.copies, state.size_bytes, state.error))
+    return sorted(lines, key=lambda line: (line.kind != "bad", line.newest is not None, line.newest))
 
 
 def age(moment: datetime, now: datetime) -> Text:

@@ -108,6 +108,8 @@ MESSAGES: tuple[Text, ...] = (
     _("Invalid gzip file: it is truncated. Create or download it again"),
     _("interrupted: Stocky was stopped while the job was running"),
     _("Internal error; see the log"),
+    _("Backups are not copied off site: %(reason)s"),
+    _("%(path)s does not exist; mount the share and create the directory on it, or correct STOCKY_OFFSITE_URL"),
     # Of the rules for labels of scales.
     _("must be 2 or 02, perhaps with further digits behind it"),
     _(

@@ -227,6 +227,8 @@ ACCESS = {
     "POST /backup/upload/import/full": ADMINS,
     "POST /system/backup": ADMINS,
     "GET /system/backup/list": ADMINS,
+    "GET /system/offsite": ADMINS,
+    "POST /system/offsite/fetch": ADMINS,
     "GET /system/backup/{timestamp:str}/download": ADMINS,
     "DELETE /system/backup/{timestamp:str}": ADMINS,
     "POST /system/backup/{timestamp:str}/verify": ADMINS,

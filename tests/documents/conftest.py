@@ -1,47 +1,12 @@
-"""A real S3 server as its own process, and an application that stores documents there."""
+"""Document stores on disk and in a real S3 server."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
-
-from tests.serving import free_port
-
-READY_SECONDS = 60
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an S3 server, which stops with the tests."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    log_file = tmp_path_factory.mktemp("s3") / "server.log"
-    with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            assert process.poll() is None, log_file.read_text()
-            with suppress(httpx.TransportError):
-                httpx.get(url, timeout=5)
-                break
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture

@@ -32,10 +32,12 @@ def test_backup_guide_works(
     keys: dict[str, str],
     config: Config,
     tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
     serve: Callable[..., AbstractContextManager[Server]],
 ) -> None:
     assert stocky(environ, "demo-data", "--items", "60", "--events", "400").returncode == 0
     before = _data(config)
+    environ["STOCKY_OFFSITE_URL"] = f"file://{tmp_path_factory.mktemp('share')}"
     with serve() as server:
         blocks = LINES.findall(GUIDE)
         assert len(blocks) > 8

@@ -17,12 +17,12 @@ from stocky import clock
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.admin_service import BackupAdministration
-from stocky.backup.schemas import Backup, ImportResult
+from stocky.backup.schemas import Backup, ImportResult, OffsiteMark
 from stocky.backup.store import Kind, StoredBackup
 from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, TooLarge
 from stocky.jobs import repository as job_repository
 from stocky.jobs.schemas import Job, JobStatus
-from stocky.pages.backup_verdict import CONTENTS, REASONS, judge
+from stocky.pages.backup_verdict import CONTENTS, REASONS, describe_offsite, judge
 from stocky.pages.forms import Form, read_form
 from stocky.pages.job_words import JobCard, job_card, running_backups
 from stocky.pages.languages import Text, _
@@ -122,7 +122,7 @@ async def upload_backup(
 
 async def _page(request: Request[Any, Any, Any], state: State, error: StockyError | None = None) -> Html:
     backups: BackupAdministration = state.backups
-    stored = await backups.backups.list_backups()
+    stored = await backups.offsite.refresh()
     async with state.database.read() as read:
         settings = await get_settings(read)
         scheduled = await job_repository.list_jobs(read, skip=0, limit=1, kind="backup.scheduled")
@@ -140,6 +140,8 @@ async def _page(request: Request[Any, Any, Any], state: State, error: StockyErro
         running=running,
         ended=await _ended(request, state),
         restored=_restored(restores, stored),
+        offsite=describe_offsite(backups.offsite.states, clock.now()),
+        marks={each.id: OffsiteMark.of(backups.offsite.marks(each, stored)) for each in stored},
         settings=settings,
         timezone=state.timezone,
         reasons=REASONS,
@@ -164,7 +166,7 @@ async def _ended(request: Request[Any, Any, Any], state: State) -> _Ended | None
         return None
     with suppress(NotFound):
         job: Job = await state.jobs.look(int(text))
-        if job.status.is_final and job.kind in ("backup.create", "backup.verify"):
+        if job.status.is_final and job.kind in ("backup.create", "backup.verify", "backup.fetch"):
             return _Ended(job_card(job), convert(job.result, Backup) if job.status is JobStatus.DONE else None)
     return None
 

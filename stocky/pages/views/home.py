@@ -7,12 +7,14 @@ from typing import Any
 from litestar import Request, get
 from litestar.datastructures import State
 
+from stocky import clock
 from stocky.alerts.attention import count_attention
 from stocky.auth.guards import readers
 from stocky.auth.schemas import Principal, Role
 from stocky.catalogue.location_repository import list_locations
 from stocky.catalogue.repository import ItemFilter, list_item_versions
 from stocky.db import Connection
+from stocky.pages.backup_verdict import describe_offsite
 from stocky.pages.rendering import Html, fragment_of, page
 from stocky.stock.event_lines import describe_events
 from stocky.stock.repository import list_events
@@ -36,7 +38,7 @@ async def show_home(request: Request[Any, Any, Any], state: State, read: Connect
         return page(request, "home.html", lines=[], has_item=has_item, has_location=has_location)
     days = await state.activity.list_days(read)
     attention = await count_attention(read)
-    backups = await state.backups.backups.list_backups() if user.role is Role.ADMIN else None
+    backups = await state.backups.offsite.refresh() if user.role is Role.ADMIN else None
     return page(
         request,
         "home.html",
@@ -46,6 +48,7 @@ async def show_home(request: Request[Any, Any, Any], state: State, read: Connect
         attention=[each for each in attention if each.count],
         backups=backups,
         good_backup=next((each for each in backups or [] if each.is_good), None),
+        offsite=[] if backups is None else describe_offsite(state.backups.offsite.states, clock.now()),
         storage=None if backups is None else await state.storage.measure(),
         is_undone=is_undone,
     )

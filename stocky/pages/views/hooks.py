@@ -26,7 +26,7 @@ EVENTS: dict[WebhookEventType, Text] = {
     WebhookEventType.ALERT_RAISED: _("An alert was raised"),
     WebhookEventType.ALERT_RESOLVED: _("An alert was resolved"),
     WebhookEventType.BACKUP_FINISHED: _("A nightly backup is good"),
-    WebhookEventType.BACKUP_FAILED: _("A nightly backup failed"),
+    WebhookEventType.BACKUP_FAILED: _("A nightly backup or an off-site copy failed"),
 }
 DELIVERY_STATUSES: dict[DeliveryStatus, Text] = {
     DeliveryStatus.WAITING: _("waiting"),
