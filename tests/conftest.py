@@ -60,6 +60,7 @@ ON_ONE_POSTGRES = frozenset(
         "lookup",
         "merging",
         "monitoring",
+        "notices",
         "openapi",
         "pages",
         "projects",

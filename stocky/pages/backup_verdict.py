@@ -47,6 +47,7 @@ TABLES: dict[str, Text] = {
     "loan": _("Loans"),
     "loan_return": _("Returns of loans"),
     "location": _("Locations"),
+    "notice_channel": _("Channels of notices"),
     "price": _("Prices"),
     "project": _("Projects"),
     "project_entry": _("Entries of projects"),
