@@ -27,6 +27,8 @@ SELECT max(moment) AS moment
         UNION ALL
         SELECT next_attempt_at FROM webhook_queue WHERE next_attempt_at > :far
         UNION ALL
+        SELECT next_attempt_at FROM notice_queue WHERE next_attempt_at > :far
+        UNION ALL
         SELECT recorded_at FROM stock_event
          WHERE id = (SELECT max(id) FROM stock_event) AND recorded_at > :future) AS ahead;
 
@@ -53,3 +55,15 @@ UPDATE webhook_queue
        lease_until = CASE WHEN lease_until > :future THEN :lease_until ELSE lease_until END,
        failing_since = CASE WHEN failing_since > :future THEN :now ELSE failing_since END
  WHERE next_attempt_at > :far OR lease_until > :future OR failing_since > :future;
+
+-- hurry_future_notices --
+-- Makes channels of notices due that wait for a time set by a clock that was ahead.
+UPDATE notice_queue
+   SET next_attempt_at = CASE WHEN next_attempt_at > :far THEN :now ELSE next_attempt_at END,
+       failing_since = CASE WHEN failing_since > :future THEN :now ELSE failing_since END,
+       daily_done_at = CASE WHEN daily_done_at > :future THEN :now ELSE daily_done_at END
+ WHERE next_attempt_at > :far OR failing_since > :future OR daily_done_at > :future;
+
+-- end_future_notice_lease --
+-- Ends the lease of notices, which may have been set by a clock that was ahead, as if it were renewed now.
+UPDATE notice_lease SET lease_until = :lease_until WHERE lease_until > :future;

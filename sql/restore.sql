@@ -45,6 +45,20 @@ UPDATE webhook
  WHERE is_active AND secret || ' ' || url NOT IN (SELECT value FROM json_each(:sending))
 RETURNING id;
 
+-- list_sending_channels --
+-- The active channels of notices, by their target.
+SELECT kind || ' ' || target AS name
+  FROM notice_channel
+ WHERE is_active;
+
+-- keep_channels_silent --
+-- Deactivates restored channels of notices that were not active (:sending is a JSON array).
+UPDATE notice_channel
+   SET is_active = FALSE, updated_at = :moment,
+       inactive_reason = 'restored from a backup and not active here before; make it active to enable it'
+ WHERE is_active AND kind || ' ' || target NOT IN (SELECT value FROM json_each(:sending))
+RETURNING id;
+
 -- raise_auth_revision_above --
 -- Makes every process read accounts and keys again.
 UPDATE auth_revision

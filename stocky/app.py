@@ -42,7 +42,9 @@ from stocky.logs.memory import MemoryLog
 from stocky.lookup.handlers import lookup_routes
 from stocky.merging.handlers import merging_routes
 from stocky.monitoring.handlers import health_routes, service_routes
+from stocky.notices.handlers import notice_routes
 from stocky.pages.assets import asset_routes
+from stocky.pages.messages import translate
 from stocky.pages.problems import to_response
 from stocky.pages.routes import page_routes
 from stocky.prices.handlers import item_price_routes, price_routes, value_routes
@@ -94,6 +96,7 @@ api_routes: list[Router | HTTPRouteHandler] = [
     job_routes,
     settings_routes,
     webhook_routes,
+    notice_routes,
     *log_routes,
     audit_routes,
     *service_routes,
@@ -109,6 +112,7 @@ _SERVICES = (
     "reorganisation",
     "imports",
     "webhooks",
+    "notices",
 )
 # Headers that scripts of other origins may send, and may read, besides those that the Fetch standard always allows.
 _SENT_HEADERS = [
@@ -159,6 +163,8 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
 def attach(app: Litestar, services: Services) -> Litestar:
     """Connects `services` to the routes of `app`, replacing any it had before; returns `app`."""
     app.state = State({**vars(services), "services": services}, deep_copy=False)
+    # Only the pages have translations.
+    services.notices.translate = translate
     routes = app.asgi_handler
     while isinstance(routes, RequestContextMiddleware | ScanFastPath):
         routes = routes.within

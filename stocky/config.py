@@ -6,8 +6,9 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,6 +25,14 @@ MAX_BODY_BYTES = 4 * 2**20
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # Between two addresses; a path may have blanks and commas.
 _NEXT_ADDRESS = re.compile(r"[\s,]+(?=[a-z0-9]+://)")
+
+_SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+_SMTP_SETTINGS = (
+    *("STOCKY_SMTP_PORT", "STOCKY_SMTP_SECURITY", "STOCKY_SMTP_USER", "STOCKY_SMTP_PASSWORD", "STOCKY_SMTP_FROM"),
+    "STOCKY_SMTP_TIMEOUT",
+)
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_SENDER = re.compile(r"[^@<>\s]+@[^@<>\s]+|[^@<>\r\n]*<[^@<>\s]+@[^@<>\s]+>")
 
 # A bearer token as HTTP takes it.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")
@@ -72,6 +81,29 @@ class OffsiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep: int = 30
 
 
+class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The mail server: `security` is how the connection is encrypted, `sender` an address, perhaps with a name."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    user: str
+    password: str
+    sender: str
+    timeout: int
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def sender_address(self) -> str:
+        return parseaddr(self.sender)[1]
+
+    def __repr__(self) -> str:
+        return f"MailSettings(address={self.address!r}, security={self.security!r})"
+
+
 class Config(msgspec.Struct, frozen=True):
     """All settings. Paths are absolute; `secret_key` is never shown, and empty until one is made."""
 
@@ -97,6 +129,8 @@ class Config(msgspec.Struct, frozen=True):
     upc_service_url: str | None = None
     upc_service_timeout: int = 10
     webhooks_to_private: bool = False
+    # None: no e-mail is sent.
+    mail: MailSettings | None = None
     # Empty: /metrics is public.
     metrics_token: str = ""
     # The address for sessions, where `database_url` is a pooler's.
@@ -261,6 +295,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "base_path": reader.checked("STOCKY_BASE_PATH", read_base_path),
         "timezone": reader.checked("STOCKY_TIMEZONE", lambda name: find_zone(name).key),
         "metrics_token": _metrics_token(reader),
+        "mail": _mail(reader),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
     }
     reader.problems += tls_problems(settings["tls_cert"], settings["tls_key"], settings["uds"])
@@ -452,6 +487,40 @@ def s3_problems(settings: BlobSettings, url_name: str, prefix: str) -> list[str]
         if not value:
             problems.append(f"{name}: is needed when {url_name} begins with s3://")
     return problems
+
+
+def _mail(reader: _Reader) -> MailSettings | None:
+    host = reader.text("STOCKY_SMTP_HOST", "").strip("[]")
+    security = reader.choice("STOCKY_SMTP_SECURITY", "starttls", ("starttls", "tls", "none"))
+    settings = MailSettings(
+        host=host,
+        port=reader.number("STOCKY_SMTP_PORT", _SMTP_PORTS[security], 1, 65535),
+        security=cast(Literal["starttls", "tls", "none"], security),
+        user=reader.text("STOCKY_SMTP_USER", ""),
+        password=reader.text("STOCKY_SMTP_PASSWORD", "", secret=True),
+        sender=reader.text("STOCKY_SMTP_FROM", ""),
+        timeout=reader.number("STOCKY_SMTP_TIMEOUT", 20, 1, 60),
+    )
+    given = [name for name in _SMTP_SETTINGS if reader.given_as(name)]
+    if not host:
+        if given:
+            reader.problems.append(f"STOCKY_SMTP_HOST: is needed with {given[0]}")
+        return None
+    if not _HOST.fullmatch(host):
+        reader.problems.append(f"STOCKY_SMTP_HOST: {host!r} is not a host name; the port goes into STOCKY_SMTP_PORT")
+    if not _SENDER.fullmatch(settings.sender) or "@" not in settings.sender_address:
+        reader.problems.append(
+            "STOCKY_SMTP_FROM: is needed with STOCKY_SMTP_HOST; an address like stocky@example.org or"
+            " Stocky <stocky@example.org>"
+        )
+    if bool(settings.user) != bool(settings.password):
+        missing, other = ("PASSWORD", "USER") if settings.user else ("USER", "PASSWORD")
+        reader.problems.append(f"STOCKY_SMTP_{missing}: is needed with STOCKY_SMTP_{other}")
+    if settings.password and security == "none":
+        reader.problems.append(
+            "STOCKY_SMTP_SECURITY: none would send the password unencrypted; use starttls or tls, or no password"
+        )
+    return settings
 
 
 def _upc_service_url(reader: _Reader) -> str | None:

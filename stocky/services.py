@@ -34,6 +34,7 @@ from stocky.monitoring.clock_watch import ClockWatch
 from stocky.monitoring.figures import Figures
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.storage import Storage
+from stocky.notices.service import Notices
 from stocky.prices.summary import StockValues
 from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
@@ -79,6 +80,9 @@ class Services:
         self.search_index = SearchIndex(self.database)
         self.lookups = Lookups(config, self.database, self.jobs)
         self.webhooks = Webhooks(config, self.database, self.metrics)
+        self.notices = Notices(
+            config, self.database, self.jobs, self.backups.backups, self.storage, self.metrics, self.zone
+        )
         self.supervisor = self.database.supervisor
         self._register_tasks()
         self._register_metrics()
@@ -132,7 +136,7 @@ class Services:
                 started.push_async_callback(service.close)
             started.push_async_callback(self.lookups.close)
             await self.search_index.start()
-            for worker in (self.jobs, self.webhooks, self.schedule):
+            for worker in (self.jobs, self.webhooks, self.notices, self.schedule):
                 worker.start()
                 started.push_async_callback(worker.close)
             yield

@@ -77,10 +77,9 @@ def make_samples(directory: Path) -> dict[str, object]:
     """Makes a database with what the addresses of pages are tried with, all with the id 1; outside any loop."""
     # They import this module.
     from tests.conftest import ORIGIN, started
-    from tests.pages.conftest import make_samples
+    from tests.pages.conftest import ANYWHERE, make_samples
 
-    # The webhook of the samples goes to this machine.
-    config = load(environ(directory) | {"STOCKY_WEBHOOKS_TO_PRIVATE": "true"})
+    config = load(environ(directory) | ANYWHERE)
     with contextlib.redirect_stderr(io.StringIO()):
         migrate(config)
 

@@ -61,6 +61,7 @@ ON_ONE_POSTGRES = frozenset(
         "merging",
         "monitoring",
         "offsite",
+        "notices",
         "openapi",
         "pages",
         "projects",

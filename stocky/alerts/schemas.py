@@ -33,6 +33,7 @@ class ServiceAlert(StrEnum):
     CLOCK_WENT_BACK = "clock_went_back"
     DOCUMENT_CLEANUP_FAILED = "document_cleanup_failed"
     OFFSITE_FAILED = "offsite_failed"
+    NOTICES_FAILING = "notices_failing"
     WEBHOOK_OFF = "webhook_off"
 
 

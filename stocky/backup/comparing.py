@@ -52,6 +52,7 @@ NAMES = {
     "listed_project": "(SELECT project.name FROM project WHERE project.id = this.project_id)",
     "loan": f"{_LENT} || ', ' || {_PERSON}",
     "location": "this.path",
+    "notice_channel": "this.name",
     "price": f"{_ITEM} || ', ' || this.seller",
     "project": "this.name",
     "project_entry": f"coalesce({_ITEM}, this.text)",

@@ -177,6 +177,13 @@ def _restored(
             f"These webhooks are inactive, so that a restore sends nothing that was not sent before: {ids}; activate"
             " those you need under /webhooks",
         ]
+    if replaced.reapplied.silent_channels:
+        ids = ", ".join(str(id) for id in replaced.reapplied.silent_channels)
+        result.warnings = [
+            *result.warnings,
+            f"These channels of notices are inactive, so that a restore sends nothing that was not sent before: {ids};"
+            " activate those you need under /notices",
+        ]
     late = replaced.events_before - rows.get("stock_event", 0)
     if late > 0:
         result.warnings = [

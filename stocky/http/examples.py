@@ -121,6 +121,14 @@ STRUCTS: dict[str, Any] = {
     "LoanChange": {"due_on": "2026-12-31"},
     "Opening": {"quantity": 1, "note": "For breakfast"},
     "MergeRequest": {"into": 2},
+    "NewNoticeChannel": {
+        "name": "Mail to Anna",
+        "recipients": ["anna@example.org"],
+        "at_once": ["backup_failed", "disk_full"],
+        "daily": ["low_stock", "expiring"],
+        "daily_at": "08:00",
+    },
+    "NoticeChannelChange": {"name": "Mail to Anna", "quiet_from": "22:00", "quiet_until": "07:00"},
     "NewEntry": {"item_id": 1, "quantity": 1},
     "NewProject": {"name": "Lamp", "notes": "For the hall", "items": [{"item_id": 1, "quantity": 1}]},
     "NewEvent": {

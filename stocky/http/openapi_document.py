@@ -73,6 +73,7 @@ _TAGS = {
     "Jobs": "Work that takes longer than a request",
     "Settings": "Settings that administrators change at run time",
     "Webhooks": "Notifications to other programs",
+    "Notices": "Messages to people about failures and about the stock",
     "Monitoring": "Health and metrics; public",
 }
 _ETAG = {"ETag": {"description": "For `If-None-Match`, and for `If-Match` where there is a version"}}

@@ -79,6 +79,8 @@ async def _correct_times(tx: Connection, now: datetime) -> None:
     await tx.execute("end_future_job_leases", **{name: moments[name] for name in ("future", "lease_until")})
     await tx.execute("date_future_settings", **{name: moments[name] for name in ("now", "future")})
     await tx.execute("hurry_future_webhooks", **moments)
+    await tx.execute("hurry_future_notices", **{name: moments[name] for name in ("now", "future", "far")})
+    await tx.execute("end_future_notice_lease", **{name: moments[name] for name in ("future", "lease_until")})
 
 
 def _message(now: datetime, latest: datetime, backups: int) -> str:

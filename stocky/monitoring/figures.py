@@ -18,12 +18,16 @@ READ_SECONDS = 3.0
 
 
 class StockFigures(Struct, frozen=True, kw_only=True):
-    """`alerts` are the active ones by type, `failed_jobs` those that are still listed."""
+    """`alerts` are the active ones by type, `failed_jobs` those that are still listed.
+
+    `failing_channels` are those of notices.
+    """
 
     items: int
     low_stock: int
     alerts: dict[str, int]
     failed_jobs: int
+    failing_channels: int
     database_bytes: int
 
 
@@ -54,5 +58,6 @@ async def _read(read: Connection) -> StockFigures:
         low_stock=await read.value("count_low_items"),
         alerts=await count_active_alerts(read),
         failed_jobs=await read.value("count_failed_jobs"),
+        failing_channels=await read.value("count_failing_notice_channels"),
         database_bytes=await read.value("get_database_size"),
     )

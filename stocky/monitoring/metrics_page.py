@@ -78,4 +78,9 @@ def _describe(figures: StockFigures) -> Iterator[GaugeMetricFamily]:
         alerts.add_metric([kind], count)
     yield alerts
     yield GaugeMetricFamily("stocky_jobs_failed", "Jobs that failed and are still listed", value=figures.failed_jobs)
+    yield GaugeMetricFamily(
+        "stocky_notice_channels_failing",
+        "Active channels of notices whose last attempt failed",
+        value=figures.failing_channels,
+    )
     yield GaugeMetricFamily("stocky_database_size_bytes", "The size of the database", value=figures.database_bytes)

@@ -37,6 +37,13 @@ class StorageUse(Struct, frozen=True, kw_only=True):
         return any(free is not None and free < LOW_BYTES for free in (self.data_free, self.backups_free))
 
 
+class FreeSpace(Struct, frozen=True):
+    """Bytes free where the data and the backups are; None where they cannot be read."""
+
+    data: int | None
+    backups: int | None
+
+
 class Storage:
     """Measures the storage of one installation."""
 
@@ -52,6 +59,10 @@ class Storage:
                 use = await asyncio.to_thread(_measure, self._config)
                 self._measured = time.monotonic() + CACHED_SECONDS, use
             return self._measured[1]
+
+    async def measure_free(self) -> FreeSpace:
+        """What is free now, without the sizes of what is stored, which take long to add up."""
+        return await asyncio.to_thread(_measure_free, self._config)
 
 
 def _measure(config: Config) -> StorageUse:
@@ -70,6 +81,10 @@ def _measure(config: Config) -> StorageUse:
         backups_free=_free(backups),
         is_same_disk=data.stat().st_dev == backups.stat().st_dev,
     )
+
+
+def _measure_free(config: Config) -> FreeSpace:
+    return FreeSpace(_free(_existing(config.data_dir)), _free(_existing(config.backup_dir)))
 
 
 def _size(file: Path) -> int:

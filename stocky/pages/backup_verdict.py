@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from stocky import clock
+from stocky.backup import verdict
 from stocky.backup.offsite.state import DestinationState
 from stocky.backup.requests import TableChanges
 from stocky.backup.store import Kind, Reason, StoredBackup
-from stocky.jobs.schemas import Job, JobStatus
+from stocky.backup.verdict import BackupState
+from stocky.jobs.schemas import Job
 from stocky.pages.filters import number
 from stocky.pages.languages import Text, _, plural
 
-# A good backup that is older than this asks for a new one.
-FRESH = timedelta(days=7)
 REASONS: dict[Reason, Text] = {
     Reason.API: _("by the API"),
     Reason.MANUAL: _("by hand"),
@@ -50,6 +49,7 @@ TABLES: dict[str, Text] = {
     "loan": _("Loans"),
     "loan_return": _("Returns of loans"),
     "location": _("Locations"),
+    "notice_channel": _("Channels of notices"),
     "price": _("Prices"),
     "project": _("Projects"),
     "project_entry": _("Entries of projects"),
@@ -111,32 +111,29 @@ class TableChange(Struct, frozen=True):
 
 def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> Verdict:
     """The verdict on the stored backups, newest first, and the last scheduled backup's job."""
-    latest = now + clock.SKEW
-    good = next((each for each in backups if each.is_good and each.created_at <= latest), None)
-    failed = next((each for each in backups if each.problems and each.reason is not Reason.UPLOADED), None)
-    if failed is not None and (good is None or failed.created_at > good.created_at):
-        return Verdict("bad", _("The newest backup does not restore"), "; ".join(failed.problems), "create", failed)
-    is_behind = scheduled is not None and (good is None or good.created_at < scheduled.created_at)
-    if scheduled is not None and is_behind and scheduled.status is JobStatus.FAILED:
-        return Verdict("bad", _("The last nightly backup failed"), scheduled.error or "", "create")
-    if good is not None:
-        title = _("Last good backup: %(age)s, test-restored", age=age(good.created_at, now))
-        if now - good.created_at > FRESH:
-            return Verdict("low", title, _("Create a new one, and test-restore it."), "create", good)
-        count = sum((good.rows or {}).values())
-        text = plural(
-            "%(rows)s row came back unchanged.", "All %(rows)s rows came back unchanged.", count, rows=_Count(count)
-        )
-        return Verdict("good", title, text, "download", good)
-    newest = next((each for each in backups if each.created_at <= latest), None)
-    if newest is not None:
+    judgement = verdict.judge(backups, scheduled, now)
+    backup = judgement.backup
+    match judgement.state:
+        case BackupState.BROKEN:
+            return Verdict("bad", _("The newest backup does not restore"), judgement.reason, "create", backup)
+        case BackupState.FAILED:
+            return Verdict("bad", _("The last nightly backup failed"), judgement.reason, "create")
+        case BackupState.NONE:
+            text = _("Back up now. It is test-restored at once, to show that it is good.")
+            return Verdict("bad", _("There is no backup yet"), text, "create")
+    assert backup is not None  # every other state is about one
+    if judgement.state is BackupState.UNVERIFIED:
         title = _("No backup is test-restored yet")
-        text = _("Newest backup: %(age)s. A test-restore shows whether it is good.", age=age(newest.created_at, now))
-        return Verdict("low", title, text, "verify", newest)
-    return Verdict(
-        "bad", _("There is no backup yet"), _("Back up now. It is test-restored at once, to show that it is good."),
-        "create",
-    )  # fmt: skip
+        text = _("Newest backup: %(age)s. A test-restore shows whether it is good.", age=age(backup.created_at, now))
+        return Verdict("low", title, text, "verify", backup)
+    title = _("Last good backup: %(age)s, test-restored", age=age(backup.created_at, now))
+    if judgement.state is BackupState.OLD:
+        return Verdict("low", title, _("Create a new one, and test-restore it."), "create", backup)
+    count = sum((backup.rows or {}).values())
+    text = plural(
+        "%(rows)s row came back unchanged.", "All %(rows)s rows came back unchanged.", count, rows=_Count(count)
+    )
+    return Verdict("good", title, text, "download", backup)
 
 
 def describe_offsite(states: Mapping[str, DestinationState], now: datetime) -> list[OffsiteLine]:
@@ -145,7 +142,7 @@ def describe_offsite(states: Mapping[str, DestinationState], now: datetime) -> l
     for url, state in states.items():
         kind: Literal["good", "low", "bad"] = "good"
         text = _("no copy yet") if state.newest is None else age(state.newest, now)
-        if state.newest is None or now - state.newest > FRESH:
+        if state.newest is None or now - state.newest > verdict.FRESH:
             kind = "low"
         if state.error is not None:
             kind = "bad"

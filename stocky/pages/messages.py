@@ -96,6 +96,45 @@ MESSAGES: tuple[Text, ...] = (
     _("%(name)s at %(location)s expired on %(day)s"),
     _("%(name)s at %(location)s expires on %(day)s"),
     _("%(name)s at %(location)s was due on %(day)s"),
+    # Of notices.
+    _("Backup failed"),
+    _("Backup not verified"),
+    _("Backup too old"),
+    _("Job failed"),
+    _("Disk nearly full"),
+    _("Clock went back"),
+    _("Webhook switched off"),
+    _("Running low"),
+    _("Expires soon"),
+    _("Expired"),
+    _("Lent and overdue"),
+    _("Below zero"),
+    _("Wrong location"),
+    _("%(count)s notices"),
+    _("Notices cannot be sent: %(names)s; see the page of notices"),
+    _("And %(count)s more; the page of alerts has all of them."),
+    _("Test notice"),
+    _("This is a test of the channel %(name)s. Notices of Stocky arrive here."),
+    _("The newest backup does not restore: %(reason)s"),
+    _("The last nightly backup failed: %(reason)s"),
+    _("No backup is test-restored yet, so whether one is good is not known. Test-restore the newest one."),
+    _("There is no backup yet. Make one, or turn on the nightly backup."),
+    _("The last good backup is of %(day)s. Make a new one."),
+    _("Less than 1 GiB is free on the disk of the data. Free some space before backups fail."),
+    _("Less than 1 GiB is free on the disk of the backups. Free some space before backups fail."),
+    _("The job %(kind)s failed: %(reason)s"),
+    _("Webhook %(id)s was disabled: %(reason)s"),
+    _(
+        "The clock of this server went back: something was recorded at %(then)s UTC, but now it is %(now)s UTC. Check"
+        " the clock (NTP)"
+    ),
+    _("E-mail is not set up: set STOCKY_SMTP_HOST and STOCKY_SMTP_FROM, and restart Stocky"),
+    _("The package apprise is not installed; install Stocky with the extra 'notices' (pip install apprise)"),
+    _("There are %(count)s channels of notices already; delete one that is no longer needed"),
+    _("send either recipients, for e-mail, or the url of a service"),
+    _("must be addresses like ada@example.org, without names and brackets"),
+    _("quiet hours have a begin and an end; set both or none"),
+    _("must differ from quiet_from"),
     # Of backups.
     _("Full restore completed: %(rows)s rows in %(tables)s tables. The previous data is in %(file)s."),
     _("The backup is complete and can be restored."),
@@ -226,6 +265,15 @@ _SAMPLES: tuple[Text, ...] = (
 def message(english: str) -> str:
     """A message of the API in the language of the page."""
     return english if current.get() == ENGLISH else _translated(english, MESSAGES)
+
+
+def translate(language: str, english: str) -> str:
+    """A message of the API in a language, for what is sent to people elsewhere."""
+    token = current.set(language)
+    try:
+        return message(english)
+    finally:
+        current.reset(token)
 
 
 def _translated(english: str, texts: tuple[Text, ...]) -> str:

@@ -69,6 +69,7 @@ NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
             _Link("/backups", _("Backups"), "backup", admins, "k"),
             _Link("/people", _("People"), "users", admins),
             _Link("/scanners", _("Scanners"), "scanner", admins),
+            _Link("/notices", _("Notices"), "sound", admins),
             _Link("/hooks", _("Webhooks"), "hook", admins),
             _Link("/jobs", _("Jobs"), "job", admins),
             _Link("/log", _("Log"), "log", admins),

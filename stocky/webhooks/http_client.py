@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from stocky import __version__
+from stocky.addresses import TO_PRIVATE_SETTING, Address, may_be_reached
 from stocky.errors import Invalid
 from stocky.webhooks.schemas import LONGEST_URL
 
@@ -30,22 +31,10 @@ CONNECT_SECONDS = 4.0
 LOOK_SECONDS = 3.0
 LONGEST_WAIT = 3_600
 
-TO_PRIVATE_SETTING = "STOCKY_WEBHOOKS_TO_PRIVATE"
 # Addresses tried for one name.
 ADDRESSES_TRIED = 4
 # Concurrent lookups: more than the maximum of webhooks, since a hanging resolver occupies its thread for long.
 LOOKUPS_AT_ONCE = 64
-# Shared address space (RFC 6598) of providers and overlay networks.
-_SHARED = ipaddress.ip_network("100.64.0.0/10")
-# Metadata services of cloud providers beyond link-local addresses, "this host", and deprecated private ranges.
-_NEVER = tuple(
-    map(
-        ipaddress.ip_network,
-        ("0.0.0.0/8", "192.0.0.0/24", "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::/32", "fec0::/10"),
-    )
-)
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -197,22 +186,6 @@ class Addresses:
             )
         description = "is an address" if is_literal else f"has the address {found[0]}"
         raise AddressRejected(f"{host} {description} to which webhooks are never sent")
-
-
-def may_be_reached(address: Address, *, to_private: bool) -> bool:
-    """Whether webhooks may be sent to the address."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif address.sixtofour is not None or address.teredo is not None:
-            return False
-    if any(address in network for network in _NEVER):
-        return False
-    if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved:
-        return address.is_loopback and to_private
-    if address.is_global:
-        return True
-    return to_private and (address.is_private or address in _SHARED)
 
 
 def _outcome(answer: Any) -> Outcome:

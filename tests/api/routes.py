@@ -127,6 +127,9 @@ BODIES: dict[str, dict[str, Any] | None] = {
         "secret": "s" * 32,
     },
     "PATCH /webhooks/{webhook_id:int}": {"description": "x"},
+    # Without a mail server in the settings it is refused.
+    "POST /notices/channels": {"name": "Mail", "recipients": ["anna@example.org"]},
+    "PATCH /notices/channels/{channel_id:int}": {"name": "Mail"},
     "POST /shopping-lists": {"name": "Weekly"},
     "PUT /shopping-lists/{list_id:int}": {"name": "Monthly"},
     "POST /shopping-lists/{list_id:int}/duplicate": None,

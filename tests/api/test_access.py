@@ -249,6 +249,12 @@ ACCESS = {
     "GET /webhooks/{webhook_id:int}/deliveries": ADMINS,
     "GET /webhooks/{webhook_id:int}/deliveries/{delivery_id:int}": ADMINS,
     "POST /webhooks/{webhook_id:int}/deliveries/{delivery_id:int}/redeliver": ADMINS,
+    "GET /notices/channels": ADMINS,
+    "POST /notices/channels": ADMINS,
+    "GET /notices/channels/{channel_id:int}": ADMINS,
+    "PATCH /notices/channels/{channel_id:int}": ADMINS,
+    "DELETE /notices/channels/{channel_id:int}": ADMINS,
+    "POST /notices/channels/{channel_id:int}/test": ADMINS,
     "GET /health": EVERYONE,
     "GET /openapi.json": EVERYONE,
 }

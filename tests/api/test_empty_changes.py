@@ -9,9 +9,16 @@ from tests.inventory import get, made, refused
 
 pytestmark = pytest.mark.usefixtures("one_of_each")
 
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """With a mail server, which no message is sent to."""
+    return environ | {"STOCKY_SMTP_HOST": "127.0.0.1", "STOCKY_SMTP_FROM": "stocky@example.org"}
+
+
 PATHS = [
     "/items/1", "/skus/1", "/locations/1", "/boxes/1", "/types/1", "/types/1/fields/1", "/projects/1",
-    "/shopping-lists/1", "/webhooks/1", "/prices/1",
+    "/shopping-lists/1", "/webhooks/1", "/prices/1", "/notices/channels/1",
 ]  # fmt: skip
 
 
@@ -21,6 +28,8 @@ async def test_empty_change_changes_nothing(admin: AsyncClient, body: dict[str, 
     made(await admin.post("/types/1/fields", json={"name": "Grade"}))
     hook = {"url": "https://example.org/hook", "event_types": ["stock.recorded"], "is_active": False}
     made(await admin.post("/webhooks", json=hook))
+    channel = {"name": "Mail", "recipients": ["anna@example.org"], "is_active": False}
+    made(await admin.post("/notices/channels", json=channel))
     audited = await get(admin, "/audit", limit=1000)
     for path in PATHS:
         before = await get(admin, path)

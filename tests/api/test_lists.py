@@ -51,6 +51,7 @@ LISTS: dict[str, tuple[dict[str, str], str]] = {
     "/api-keys": ({}, "name"),
     "/users/1/api-keys": ({}, "name"),
     "/webhooks": ({}, "url"),
+    "/notices/channels": ({}, "name"),
     "/webhooks/1/deliveries": ({}, "created_at"),
     "/reorg/plans": ({}, "created_at"),
     "/audit": ({}, "occurred_at"),
@@ -83,6 +84,7 @@ QUERIES = {
     "/users": "list_users",
     "/api-keys": "list_api_keys",
     "/webhooks": "list_webhooks",
+    "/notices/channels": "list_notice_channels",
     "/webhooks/{webhook_id}/deliveries": "list_webhook_deliveries",
     "/audit": "list_audit_entries",
 }
@@ -103,6 +105,12 @@ DOCS = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 
 
 @pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """With a mail server, which no channel of notices is ever asked to use."""
+    return environ | {"STOCKY_SMTP_HOST": "127.0.0.1", "STOCKY_SMTP_FROM": "stocky@example.org"}
+
+
+@pytest.fixture
 async def three_of_each(admin: AsyncClient) -> None:
     me = (await get(admin, "/auth/me"))["id"]
     for number, name in enumerate("bCa"):
@@ -120,6 +128,11 @@ async def three_of_each(admin: AsyncClient) -> None:
         made(await admin.post("/documents/links", json={"item_id": 1, "url": f"https://example.org/{name}"}))
         hook = {"url": f"https://example.org/{name}", "event_types": ["stock.recorded"], "is_active": False}
         made(await admin.post("/webhooks", json=hook))
+        made(
+            await admin.post(
+                "/notices/channels", json={"name": name, "recipients": ["anna@example.org"], "is_active": False}
+            )
+        )
 
 
 def _rows(body: Any) -> list[Json]:

@@ -70,6 +70,8 @@ async def test_counters_are_counters_and_keep_their_names(root: AsyncClient, adm
         "stocky_batches_written",
         "stocky_webhooks_delivered",
         "stocky_webhooks_failed",
+        "stocky_notices_sent",
+        "stocky_notices_failed",
     ):
         assert f"# TYPE {name}_total counter" in text
         assert f"# TYPE {name} gauge" in text

@@ -24,12 +24,19 @@ MADE_FIRST = {
     "create_loan": {"get_loan"},
     "start_plan": {"get_plan"},
     "create_webhook": {"get_webhook", "list_webhook_deliveries"},
+    "create_notice_channel": {"get_notice_channel"},
     "ping_webhook": {"get_webhook_delivery"},
     "start_import": {"get_import", "stream_import", "download_report", "download_refused"},
     "start_backup": {"get_job", "stream_job", "download_backup"},
 }
 # Reads that need one of several optional parameters.
 ONE_OF_SEVERAL = {"draw_labels": {"commands": "true"}}
+
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """With a mail server, which the example of a channel of notices needs."""
+    return environ | {"STOCKY_SMTP_HOST": "127.0.0.1", "STOCKY_SMTP_PORT": "9", "STOCKY_SMTP_FROM": "a@example.org"}
 
 
 @pytest.fixture

@@ -18,6 +18,13 @@ from tests.conftest import ORIGIN
 from tests.inventory import made, new_item, new_location, new_stock
 from tests.people import PASSWORD
 
+# Webhooks go to this machine, and so would mail.
+ANYWHERE = {
+    "STOCKY_WEBHOOKS_TO_PRIVATE": "true",
+    "STOCKY_SMTP_HOST": "127.0.0.1",
+    "STOCKY_SMTP_PORT": "9",
+    "STOCKY_SMTP_FROM": "stocky@example.org",
+}
 ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 TOKEN = re.compile(r'name="csrf" content="([\w-]+)"')
 
@@ -57,8 +64,8 @@ class Browser(AsyncClient):
 
 @pytest.fixture
 def environ(environ: dict[str, str]) -> dict[str, str]:
-    """Webhooks may be sent to this machine, where nobody takes them."""
-    return environ | {"STOCKY_WEBHOOKS_TO_PRIVATE": "true"}
+    """Webhooks and mail may be sent to this machine, where nobody takes them."""
+    return environ | ANYWHERE
 
 
 @pytest.fixture
@@ -129,6 +136,8 @@ async def make_samples(admin: AsyncClient, member: AsyncClient, backup_dir: Path
     made(await admin.patch("/settings/", json={"expiring_soon_days": 8, "measure_rules": [rule]}))
     made(await admin.post("/webhooks/", json={"url": "http://127.0.0.1:9/hook", "event_types": ["alert.raised"]}))
     assert (await admin.post("/webhooks/1/test")).status_code == 202
+    channel = {"name": "Phone of Anna", "recipients": ["anna@example.org"], "at_once": [], "daily": []}
+    made(await admin.post("/notices/channels", json=channel))
     anna = await new_location(admin, "Anna", kind="person")
     lent = {"item_id": other["id"], "person_id": anna["id"], "quantity": 1, "due_on": "2026-01-31"}
     made(await admin.post("/loans/", json=lent))

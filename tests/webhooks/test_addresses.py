@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from httpx import AsyncClient
 
+from stocky.addresses import may_be_reached
 from stocky.webhooks import http_client
-from stocky.webhooks.http_client import Receivers, may_be_reached
+from stocky.webhooks.http_client import Receivers
 from tests.inventory import Json, get, made, refused
 from tests.webhooks.receiving import Receiver, deliveries, hooked, until_so
 

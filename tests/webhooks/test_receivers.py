@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from stocky.addresses import Address
 from stocky.webhooks import http_client
 from tests.inventory import Json, get, made, refused
 from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_events, until_so
@@ -114,7 +115,7 @@ async def test_hanging_resolver_does_not_delay_others(
     over = threading.Event()
     here = [ipaddress.ip_address("127.0.0.1")]
 
-    def hang(host: str, port: int) -> list[http_client.Address]:
+    def hang(host: str, port: int) -> list[Address]:
         if host.startswith("hanging"):
             over.wait(20)
         return here

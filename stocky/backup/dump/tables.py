@@ -6,10 +6,13 @@ from __future__ import annotations
 # webhook_news when alerts are inserted.
 DERIVED = frozenset({"search_text", "search_pending", "webhook_news"})
 
-# Sessions, jobs, document store state and webhook positions belong to the running service: a restore preserves the jobs
-# and discards the others. A dump has these tables, empty, because Stocky must be able to start on a loaded dump.
+# Sessions, jobs, document store state, webhook positions and what was sent of notices belong to the running service: a
+# restore preserves the jobs and discards the others. A dump has these tables, empty, because Stocky must be able to
+# start on a loaded dump.
 EXCLUDED_TABLES = (
-    frozenset({"sign_in", "refresh_token", "job", "orphan_content", "webhook_queue", "webhook_delivery"}) | DERIVED
+    frozenset({"sign_in", "refresh_token", "job", "orphan_content", "webhook_queue", "webhook_delivery"})
+    | frozenset({"notice", "notice_sent", "notice_queue", "notice_lease"})
+    | DERIVED
 )
 
 # Of those, the tables that a restore preserves: jobs continue, and one of them is the restore itself.
@@ -19,9 +22,11 @@ PRESERVED_TABLES = frozenset({"job"})
 # rows, since the schema it builds has its own.
 BOOKKEEPING = frozenset({"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "migration_checksum"})
 
-# Accounts, webhooks, settings and audit: a partial import accepts rows of these only for tables named explicitly.
+# Accounts, webhooks, channels of notices, settings and audit: a partial import accepts rows of these only for tables
+# named explicitly.
 PRIVILEGED = (
-    frozenset({"user_account", "api_key", "auth_revision", "setting", "audit_entry", "webhook"}) | EXCLUDED_TABLES
+    frozenset({"user_account", "api_key", "auth_revision", "setting", "audit_entry", "webhook", "notice_channel"})
+    | EXCLUDED_TABLES
 )
 
 
@@ -44,6 +49,7 @@ _API_NAMES = {
     "loan": "loans",
     "loan_return": "loan_returns",
     "location": "locations",
+    "notice_channel": "notice_channels",
     "price": "prices",
     "project": "projects",
     "project_entry": "project_items",

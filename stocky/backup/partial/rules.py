@@ -21,6 +21,7 @@ from stocky.catalogue.schemas import LONGEST_PATH
 from stocky.db.location_paths import SET_ALL_PATHS
 from stocky.db.queries import load_queries
 from stocky.errors import BadRequest
+from stocky.notices.repository import MAX_CHANNELS
 from stocky.resources import resource
 from stocky.webhooks.repository import MAX_WEBHOOKS
 
@@ -49,11 +50,13 @@ _CREATED_AT = {
 # Values that replace those of the dump: it may be another Stocky's, and receivers would mistake its events for this
 # one's.
 _INACTIVE_REASON = "created by an import; make it active to enable it"
+_INACTIVE = {
+    "is_active": "FALSE",
+    "inactive_reason": f"CASE WHEN is_active THEN '{_INACTIVE_REASON}' ELSE inactive_reason END",
+}
 _IMPORTED_VALUES = {
-    "webhook": {
-        "is_active": "FALSE",
-        "inactive_reason": f"CASE WHEN is_active THEN '{_INACTIVE_REASON}' ELSE inactive_reason END",
-    },
+    "webhook": _INACTIVE,
+    "notice_channel": _INACTIVE,
     # What they are in may be here and not in the dump.
     "location": {"path": "NULL", "path_key": "NULL"},
 }
@@ -142,7 +145,10 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
             notes.append(f"{added[table.name]} rows of {table.name} were added, which may change access rights")
     if added.get("webhook"):
         notes.append("Added webhooks are inactive; activate them under /webhooks if intended")
-        yield from _check_webhook_limit(live)
+        yield from _check_limit(live, "webhook", "webhooks", MAX_WEBHOOKS)
+    if added.get("notice_channel"):
+        notes.append("Added channels of notices are inactive; activate them under /notices if intended")
+        yield from _check_limit(live, "notice_channel", "channels of notices", MAX_CHANNELS)
     if notes:
         yield f"UPDATE {live}.auth_revision SET revision = revision + 1"
     for name in _SHOWN_IN_ITEMS:
@@ -193,10 +199,10 @@ def _refuse_privileged(tables: list[Staged], live: str, staging: str, named: lis
         )
 
 
-def _check_webhook_limit(live: str) -> Generator[str, Any, None]:
-    ((count,),) = yield f"SELECT count(*) FROM {live}.webhook"
-    if count > MAX_WEBHOOKS:
-        raise BadRequest(f"Nothing was imported: there would be {count} webhooks; the limit is {MAX_WEBHOOKS}")
+def _check_limit(live: str, table: str, noun: str, limit: int) -> Generator[str, Any, None]:
+    ((count,),) = yield f"SELECT count(*) FROM {live}.{table}"
+    if count > limit:
+        raise BadRequest(f"Nothing was imported: there would be {count} {noun}; the limit is {limit}")
 
 
 def _refuse_existing(table: Staged, source: str, target: str) -> Generator[str, Any, None]:

@@ -1,4 +1,4 @@
-"""Preserves revocations through a restore: inactive users, revoked keys and inactive webhooks stay so."""
+"""Preserves revocations through a restore: inactive users, revoked keys, webhooks and channels of notices stay so."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ class Revocations(msgspec.Struct, frozen=True):
     usernames: list[str]
     key_hashes: list[str]
     webhooks: list[str]
+    channels: list[str]
     revision: int
     events: int
 
 
 class Reapplied(msgspec.Struct, frozen=True):
-    """Revocations applied to the restored data: usernames, API keys by name and prefix, and webhook ids."""
+    """Revocations applied to the restored data: usernames, API keys by name and prefix, ids of the others."""
 
     inactive: list[str]
     revoked: list[str]
     silent: list[int]
+    silent_channels: list[int]
 
 
-NOTHING_REAPPLIED = Reapplied([], [], [])
+NOTHING_REAPPLIED = Reapplied([], [], [], [])
 
 
 class Replaced(msgspec.Struct, frozen=True):
@@ -60,10 +62,11 @@ async def read_revocations(tx: Connection) -> Revocations:
     usernames = await tx.all("list_inactive_usernames", _Name)
     hashes = await tx.all("list_revoked_keys", _Name)
     webhooks = await tx.all("list_sending_webhooks", _Name)
+    channels = await tx.all("list_sending_channels", _Name)
     revisions = await tx.all("get_auth_revision", _Revision)
     (events,) = await tx.all("count_events", _Count)
     revision = max(each.revision for each in revisions)
-    return Revocations(_names(usernames), _names(hashes), _names(webhooks), revision, events.count)
+    return Revocations(_names(usernames), _names(hashes), _names(webhooks), _names(channels), revision, events.count)
 
 
 async def reapply_revocations(tx: Connection, revocations: Revocations, moment: datetime) -> Reapplied:
@@ -72,9 +75,10 @@ async def reapply_revocations(tx: Connection, revocations: Revocations, moment: 
     hashes = revocations.key_hashes
     inactive = await tx.all("keep_inactive", _Name, usernames=usernames, moment=moment)
     revoked = await tx.all("keep_revoked", _Name, hashes=hashes, moment=moment)
-    # A backup may be test-restored elsewhere, and receivers would take its events as real.
+    # A backup may be test-restored elsewhere, and receivers would take its events and notices as real.
     sending = revocations.webhooks
     silent = await tx.all("keep_webhooks_silent", _Id, sending=sending, moment=moment)
+    channels = await tx.all("keep_channels_silent", _Id, sending=revocations.channels, moment=moment)
     await tx.execute("raise_auth_revision_above", current=revocations.revision)
     (admins,) = await tx.all("count_active_admins", _Count)
     if not admins.count:
@@ -82,7 +86,11 @@ async def reapply_revocations(tx: Connection, revocations: Revocations, moment: 
             f"Every admin of the backup is inactive now ({', '.join(sorted(_names(inactive)))}), so nobody could"
             " administer the restored data; activate one of them first. Nothing was changed"
         )
-    return Reapplied(sorted(_names(inactive)), sorted(_names(revoked)), sorted(each.id for each in silent))
+    return Reapplied(sorted(_names(inactive)), sorted(_names(revoked)), _ids(silent), _ids(channels))
+
+
+def _ids(rows: list[_Id]) -> list[int]:
+    return sorted(row.id for row in rows)
 
 
 def _names(rows: list[_Name]) -> list[str]:

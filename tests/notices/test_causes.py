@@ -1,0 +1,108 @@
+"""The causes that are no alerts: backups, failed jobs and the disk, from their begin to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.config import Config
+from stocky.notices.schemas import AT_ONCE, DAILY, SERVICE_CAUSES, STOCK_CAUSES, NoticeCause
+from stocky.notices.texts import HEADINGS
+from stocky.pages.views.notices import CAUSES
+from tests.architecture.schema import run_beside
+from tests.backup.dumps import done, finished
+from tests.inventory import get
+from tests.notices.receiving import MailServer, new_channel, until_so
+
+
+def _damage(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+
+
+async def lasting(config: Config) -> set[str]:
+    return {cause for (cause,) in await run_beside(config, "SELECT cause FROM notice WHERE ended_at IS NULL")}
+
+
+async def until_lasting(config: Config, *causes: str) -> None:
+    async def is_so() -> bool:
+        return await lasting(config) == set(causes)
+
+    await until_so(is_so)
+
+
+async def test_backups(admin: AsyncClient, mail: MailServer, config: Config) -> None:
+    await new_channel(admin, "backup_old", "backup_unverified", "backup_failed")
+    assert await mail.until(1) == [
+        "Stocky: Backup too old\nThere is no backup yet. Make one, or turn on the nightly backup."
+    ]
+    await done(admin, await admin.post("/system/backup", json={"kind": "sql"}))
+    await mail.until(2)
+    assert mail.texts[1].startswith("Stocky: Backup not verified\n")
+    # A copy that was damaged on the disk does not restore.
+    [stored] = await get(admin, "/system/backup/list")
+    await asyncio.to_thread(_damage, next(config.backup_dir.glob("*.sql.gz")))
+    await finished(admin, (await admin.post(f"/system/backup/{stored['timestamp']}/verify")).json()["job_id"])
+    await mail.until(3)
+    assert mail.texts[2].startswith("Stocky: Backup failed\nThe newest backup does not restore: ")
+    await done(admin, await admin.post("/system/backup", json={"kind": "sql", "verify": True}))
+    await until_lasting(config)
+    assert len(mail.messages) == 3
+
+
+async def test_failed_job_lasts_until_one_of_its_kind_succeeds(
+    admin: AsyncClient, mail: MailServer, config: Config
+) -> None:
+    await new_channel(admin, "job_failed")
+    at = "'2026-01-01T00:00:00.000000Z'"
+    insert = (
+        "INSERT INTO job (kind, parameters, attempts, max_attempts, run_after, created_at, finished_at, phase, done,"
+        f" unit, status, error, error_status) VALUES ('documents.collect', '{{{{}}}}', 1, 1, {at}, {at}, {at}, '', 0,"
+        " '', '{}', {}, {})"
+    )
+    # A rejection is the answer to a person.
+    await run_beside(config, insert.format("failed", "'There is no file'", 422))
+    await run_beside(config, insert.format("failed", "'The disk is full'", 507))
+    assert await mail.until(1) == ["Stocky: Job failed\nThe job documents.collect failed: The disk is full"]
+    await run_beside(config, insert.format("done", "NULL", "NULL"))
+
+    async def has_ended() -> bool:
+        return "job_failed" not in await lasting(config)
+
+    await until_so(has_ended)
+
+
+async def test_full_disk(
+    admin: AsyncClient, mail: MailServer, config: Config, monkeypatch: pytest.MonkeyPatch, app: Litestar
+) -> None:
+    await new_channel(admin, "disk_full")
+    free = (await app.state.storage.measure_free()).data
+    monkeypatch.setattr("stocky.notices.causes.LOW_BYTES", free * 2)
+    monkeypatch.setattr("stocky.notices.causes.ENOUGH_BYTES", free * 3)
+    [text] = await mail.until(1)
+    assert text.startswith("Stocky: Disk nearly full\nLess than 1 GiB is free on the disk of the data.")
+    monkeypatch.setattr("stocky.notices.causes.LOW_BYTES", 0)
+    monkeypatch.setattr("stocky.notices.causes.ENOUGH_BYTES", free * 3)
+
+    async def is_full() -> bool:
+        return "disk_full" in await lasting(config)
+
+    # Only slightly more is free: it lasts.
+    assert await is_full()
+    monkeypatch.setattr("stocky.notices.causes.ENOUGH_BYTES", 0)
+
+    async def has_ended() -> bool:
+        return not await is_full()
+
+    await until_so(has_ended)
+    assert len(mail.messages) == 1
+
+
+def test_every_cause_has_its_words() -> None:
+    assert HEADINGS.keys() == CAUSES.keys() == set(NoticeCause)
+    assert {cause: str(text) for cause, text in CAUSES.items()} == HEADINGS
+    assert set(STOCK_CAUSES) | set(SERVICE_CAUSES) | set(AT_ONCE) | set(DAILY) == set(NoticeCause)
