@@ -80,8 +80,8 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url
 
 requirements: ## pin the newest versions pyproject.toml allows (needs uv and npm)
-	$(COMPILE) pyproject.toml --upgrade --extra postgres --extra camera -o requirements.txt
-	$(COMPILE) pyproject.toml --upgrade --extra postgres --extra camera --extra test --constraint requirements.txt -o requirements-test.txt
+	$(COMPILE) pyproject.toml --upgrade --extra postgres --extra camera --extra mqtt -o requirements.txt
+	$(COMPILE) pyproject.toml --upgrade --extra postgres --extra camera --extra mqtt --extra test --constraint requirements.txt -o requirements-test.txt
 	$(COMPILE) pyproject.toml --upgrade --extra browser --constraint requirements-test.txt -o requirements-browser.txt
 	$(COMPILE) --upgrade --group clients -o requirements-clients.txt
 	cd $(NODE_CLIENTS) && npm update --package-lock-only --omit-lockfile-registry-resolved

@@ -33,6 +33,7 @@ from stocky.monitoring.clock_watch import ClockWatch
 from stocky.monitoring.figures import Figures
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.storage import Storage
+from stocky.mqtt.service import Mqtt
 from stocky.prices.summary import StockValues
 from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
@@ -77,6 +78,9 @@ class Services:
         self.search_index = SearchIndex(self.database)
         self.lookups = Lookups(config, self.database, self.jobs)
         self.webhooks = Webhooks(config, self.database, self.metrics)
+        self.mqtt = config.mqtt and Mqtt(
+            config.mqtt, config.base_path, self.database, self.recorder, self.identities, self.backups.backups
+        )
         self.supervisor = self.database.supervisor
         self._register_tasks()
         self._register_metrics()
@@ -97,6 +101,8 @@ class Services:
         self.schedule.every("search index", LOOK_SECONDS, self.search_index.sync, patience=3_600)
         self.lookups.register_tasks(self.schedule)
         self.webhooks.register_tasks(self.schedule)
+        if self.mqtt:
+            self.mqtt.register_tasks(self.schedule)
 
     def _register_metrics(self) -> None:
         gauge, counter, recorder = self.metrics.gauge, self.metrics.counter, self.recorder
@@ -104,6 +110,8 @@ class Services:
         counter("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
         counter("stocky_batches_written", "Transactions that recorded them", lambda: recorder.batches)
         gauge("stocky_live_streams", "Open live streams", lambda: self.streams.count)
+        if self.mqtt:
+            self.mqtt.register_metrics(self.metrics)
 
         self.metrics.gauges(
             "stocky_task_stalled_seconds",
@@ -129,7 +137,8 @@ class Services:
                 started.push_async_callback(service.close)
             started.push_async_callback(self.lookups.close)
             await self.search_index.start()
-            for worker in (self.jobs, self.webhooks, self.schedule):
-                worker.start()
-                started.push_async_callback(worker.close)
+            for worker in (self.jobs, self.webhooks, self.schedule, self.mqtt):
+                if worker:
+                    worker.start()
+                    started.push_async_callback(worker.close)
             yield

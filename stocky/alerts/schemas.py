@@ -32,6 +32,7 @@ class ServiceAlert(StrEnum):
     BACKUP_FAILED = "backup_failed"
     CLOCK_WENT_BACK = "clock_went_back"
     DOCUMENT_CLEANUP_FAILED = "document_cleanup_failed"
+    MQTT_DISCONNECTED = "mqtt_disconnected"
     WEBHOOK_OFF = "webhook_off"
 
 

@@ -31,10 +31,12 @@ async def check_ready(state: State) -> Ready:
     """Readiness: the database and the data directory are writable, and the schema is current.
 
     In `details`, `search` is how the search works (with an index or without), and `tasks` lists stalled background
-    tasks. Scans work without them, so Stocky stays ready.
+    tasks; where MQTT is set, `mqtt` is whether it is connected. Scans work without them, so Stocky stays ready.
     """
     readiness: Readiness = state.readiness
     details = {"search": state.search_index.state, "tasks": state.supervisor.state}
+    if state.mqtt:
+        details["mqtt"] = state.mqtt.state
     return Ready(checks=await readiness.require(), details=details)
 
 
