@@ -79,9 +79,12 @@ screenshots: ## take pictures of every page, in docs/screenshots
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url
 
+# What the container has besides the core.
+EXTRAS = --extra postgres --extra camera --extra notices --extra mqtt
+
 requirements: ## pin the newest versions pyproject.toml allows (needs uv and npm)
-	$(COMPILE) pyproject.toml --upgrade --extra postgres --extra camera --extra notices -o requirements.txt
-	$(COMPILE) pyproject.toml --upgrade --extra postgres --extra camera --extra notices --extra test --constraint requirements.txt -o requirements-test.txt
+	$(COMPILE) pyproject.toml --upgrade $(EXTRAS) -o requirements.txt
+	$(COMPILE) pyproject.toml --upgrade $(EXTRAS) --extra test --constraint requirements.txt -o requirements-test.txt
 	$(COMPILE) pyproject.toml --upgrade --extra browser --constraint requirements-test.txt -o requirements-browser.txt
 	$(COMPILE) --upgrade --group clients -o requirements-clients.txt
 	cd $(NODE_CLIENTS) && npm update --package-lock-only --omit-lockfile-registry-resolved

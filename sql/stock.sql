@@ -117,7 +117,7 @@ SELECT item_id, pack_milli
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- find_refusals --
--- Which of :event_ids were rejected before.
+-- Which of :event_ids were rejected before, or are those of commands.
 SELECT event_refusal.event_id, event_refusal.fingerprint, event_refusal.refusal, event_refusal.reason
   FROM json_each(CAST(:event_ids AS TEXT)) AS wanted
   JOIN event_refusal ON event_refusal.event_id = wanted.value;
@@ -168,7 +168,7 @@ VALUES (:id, :event_id, :fingerprint, :batch_id, :transfer_id, :kind, :item_id, 
         :reverses_id, :note, :unit_scale);
 
 -- add_refusals --
--- Stores a rejection, so that the same event_id is rejected again.
+-- Stores a rejection, so that the same event_id is rejected again, or that a command was run.
 INSERT INTO event_refusal (event_id, fingerprint, refusal, reason, recorded_at)
 VALUES (:event_id, :fingerprint, :refusal, :reason, :recorded_at)
 ON CONFLICT (event_id) DO NOTHING;

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,7 +18,10 @@ from stocky.clock import find_zone
 from stocky.database_address import PostgresAddress
 from stocky.disk import why_not_writable
 from stocky.http.base_path import read_base_path
+from stocky.mqtt.settings import OFF, MqttSettings, read_api_key, read_broker, read_prefix
 from stocky.secret_key import MINIMUM_SECRET, make_stored_key, read_stored_key
+
+T = TypeVar("T")
 
 # Fits a thousand events with long notes; uploads have separate limits.
 MAX_BODY_BYTES = 4 * 2**20
@@ -146,6 +149,8 @@ class Config(msgspec.Struct, frozen=True):
     # A line for each variable that looks like a setting but is not one.
     unknown: tuple[str, ...] = ()
     new_database: bool = False
+    # None: MQTT is off.
+    mqtt: MqttSettings | None = None
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -297,6 +302,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "metrics_token": _metrics_token(reader),
         "mail": _mail(reader),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
+        "mqtt": _mqtt(reader),
     }
     reader.problems += tls_problems(settings["tls_cert"], settings["tls_key"], settings["uds"])
     if not secret:
@@ -521,6 +527,48 @@ def _mail(reader: _Reader) -> MailSettings | None:
             "STOCKY_SMTP_SECURITY: none would send the password unencrypted; use starttls or tls, or no password"
         )
     return settings
+
+
+def _mqtt(reader: _Reader) -> MqttSettings | None:
+    """The settings of MQTT; None without a broker, or with a problem."""
+    url = reader.text("STOCKY_MQTT_URL", "", secret=True)
+    api_key = reader.text("STOCKY_MQTT_API_KEY", "", secret=True)
+    prefix = reader.text("STOCKY_MQTT_PREFIX", "stocky")
+    discovery_prefix = reader.text("STOCKY_MQTT_DISCOVERY_PREFIX", "homeassistant")
+    tag = reader.text("STOCKY_MQTT_TAG", "")
+    ca = reader.path("STOCKY_MQTT_CA")
+    if not url:
+        return None
+    problems = len(reader.problems)
+    broker = _read(reader, "STOCKY_MQTT_URL", read_broker, url)
+    if api_key:
+        _read(reader, "STOCKY_MQTT_API_KEY", read_api_key, api_key)
+    else:
+        reader.problems.append(
+            "STOCKY_MQTT_API_KEY: is needed with STOCKY_MQTT_URL; create one with 'stocky create-key mqtt --name mqtt"
+            " --create'"
+        )
+    _read(reader, "STOCKY_MQTT_PREFIX", read_prefix, prefix)
+    if discovery_prefix.lower() == OFF:
+        discovery_prefix = ""
+    else:
+        _read(reader, "STOCKY_MQTT_DISCOVERY_PREFIX", read_prefix, discovery_prefix)
+    if ca is not None and broker is not None and not broker.is_tls:
+        reader.problems.append("STOCKY_MQTT_CA: goes with an address STOCKY_MQTT_URL that begins with mqtts://")
+    if broker is None or len(reader.problems) > problems:
+        return None
+    return MqttSettings(
+        broker=broker, api_key=api_key, prefix=prefix, discovery_prefix=discovery_prefix, tag=tag, ca=ca
+    )
+
+
+def _read(reader: _Reader, name: str, read: Callable[[str], T], text: str) -> T | None:
+    """The text parsed by `read`; None, with a problem, where that raises ValueError."""
+    try:
+        return read(text)
+    except ValueError as error:
+        reader.problems.append(f"{name}: {error}")
+        return None
 
 
 def _upc_service_url(reader: _Reader) -> str | None:

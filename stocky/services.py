@@ -34,6 +34,7 @@ from stocky.monitoring.clock_watch import ClockWatch
 from stocky.monitoring.figures import Figures
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.storage import Storage
+from stocky.mqtt.service import Mqtt
 from stocky.notices.service import Notices
 from stocky.prices.summary import StockValues
 from stocky.reorganisation.service import Reorganisation
@@ -83,6 +84,9 @@ class Services:
         self.notices = Notices(
             config, self.database, self.jobs, self.backups.backups, self.storage, self.metrics, self.zone
         )
+        self.mqtt = config.mqtt and Mqtt(
+            config.mqtt, config.base_path, self.database, self.recorder, self.identities, self.backups.backups
+        )
         self.supervisor = self.database.supervisor
         self._register_tasks()
         self._register_metrics()
@@ -104,6 +108,8 @@ class Services:
         self.schedule.every("search index", LOOK_SECONDS, self.search_index.sync, patience=3_600)
         self.lookups.register_tasks(self.schedule)
         self.webhooks.register_tasks(self.schedule)
+        if self.mqtt:
+            self.mqtt.register_tasks(self.schedule)
 
     def _register_metrics(self) -> None:
         gauge, counter, recorder = self.metrics.gauge, self.metrics.counter, self.recorder
@@ -111,6 +117,8 @@ class Services:
         counter("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
         counter("stocky_batches_written", "Transactions that recorded them", lambda: recorder.batches)
         gauge("stocky_live_streams", "Open live streams", lambda: self.streams.count)
+        if self.mqtt:
+            self.mqtt.register_metrics(self.metrics)
 
         self.metrics.gauges(
             "stocky_task_stalled_seconds",
@@ -136,7 +144,8 @@ class Services:
                 started.push_async_callback(service.close)
             started.push_async_callback(self.lookups.close)
             await self.search_index.start()
-            for worker in (self.jobs, self.webhooks, self.notices, self.schedule):
-                worker.start()
-                started.push_async_callback(worker.close)
+            for worker in (self.jobs, self.webhooks, self.notices, self.schedule, self.mqtt):
+                if worker:
+                    worker.start()
+                    started.push_async_callback(worker.close)
             yield

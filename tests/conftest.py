@@ -27,7 +27,7 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.services import Services
-from tests import browsers, generators, pooler, proxies, s3, serving, webkit
+from tests import browsers, generators, mosquitto, pooler, proxies, s3, serving, webkit
 from tests.people import PASSWORD, add_people
 from tests.postgres import Server, embedded_server, system_server
 from tests.webhooks.receiving import Receiver, receiving
@@ -62,6 +62,7 @@ ON_ONE_POSTGRES = frozenset(
         "monitoring",
         "offsite",
         "notices",
+        "mqtt",
         "openapi",
         "pages",
         "projects",
@@ -262,6 +263,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"LEFT OUT postgres-system: {databases.left_out}")
     if pooler.PROGRAM is None:
         terminalreporter.line(f"LEFT OUT the tests behind a pooler: {pooler.MISSING}")
+    if mosquitto.PROGRAM is None:
+        terminalreporter.line(f"LEFT OUT the tests of MQTT: {mosquitto.MISSING}")
     for missing in proxies.MISSING.values():
         terminalreporter.line(f"LEFT OUT tests behind a proxy: {missing}")
     if browsers.MISSING:

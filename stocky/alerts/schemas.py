@@ -34,6 +34,7 @@ class ServiceAlert(StrEnum):
     DOCUMENT_CLEANUP_FAILED = "document_cleanup_failed"
     OFFSITE_FAILED = "offsite_failed"
     NOTICES_FAILING = "notices_failing"
+    MQTT_DISCONNECTED = "mqtt_disconnected"
     WEBHOOK_OFF = "webhook_off"
 
 

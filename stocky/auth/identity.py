@@ -101,7 +101,7 @@ class Identities:
         credential = cookies = b""
         for name, value in scope["headers"]:
             if name == b"x-api-key":
-                return await self._holder_of_key(value)
+                return await self.holder_of_key(value)
             if name == b"authorization":
                 credential = value
             elif name == b"cookie":
@@ -142,7 +142,8 @@ class Identities:
             # Also after a failure: when the connection is lost at COMMIT, the outcome is unknown.
             self._clear_cache()
 
-    async def _holder_of_key(self, key: bytes) -> Principal:
+    async def holder_of_key(self, key: bytes) -> Principal:
+        """The principal of an API key. Raises Unauthorized or Unavailable."""
         if time.monotonic() >= self._trusted_until:
             await self._check_revision()
         digest = hashlib.sha256(key).digest()

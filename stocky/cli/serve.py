@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.new_database import refuse_lost_database
 
     check_tls(config)
+    _check_mqtt_ca(config)
     refuse_lost_database(config)
     _require_writable(config)
     with serving_lock(config, wait=PREDECESSOR_SECONDS, otherwise=_SERVED), listening(config) as listener:
@@ -129,6 +130,18 @@ def _require_writable(config: Config) -> None:
         wanted["STOCKY_DATABASE_URL"] = file if file.exists() else file.parent
     if problems := find_unwritable(wanted):
         raise ConfigError(problems)
+
+
+def _check_mqtt_ca(config: Config) -> None:
+    """Raises ConfigError when the authorities for the MQTT broker cannot be used."""
+    from stocky.config import ConfigError
+    from stocky.mqtt.settings import tls_context
+
+    if config.mqtt is not None:
+        try:
+            tls_context(config.mqtt)
+        except ValueError as error:
+            raise ConfigError([f"STOCKY_MQTT_CA: {error}"]) from error
 
 
 def _prepare_database(config: Config, log: logging.Logger) -> None:

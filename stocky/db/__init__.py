@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from stocky.config import Config
-from stocky.db.connection import Connection, Database
+from stocky.db.connection import Connection, Database, SoleLock
 from stocky.db.lanes import Lane
 from stocky.db.listing import Listing
 from stocky.db.queries import load_queries
 from stocky.errors import Unavailable
 from stocky.resources import resource
 
-__all__ = ["Connection", "Database", "Lane", "Listing", "make_database", "make_reading_database"]
+__all__ = ["Connection", "Database", "Lane", "Listing", "SoleLock", "make_database", "make_reading_database"]
 
 
 # asyncpg and psycopg are each imported where they are first needed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from enum import IntEnum
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
@@ -22,6 +23,12 @@ T = TypeVar("T")
 
 # An async function that awaits only its first argument, the connection.
 DatabaseFunction: TypeAlias = "Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]]"
+
+
+class SoleLock(IntEnum):
+    """What one process on a database does at a time; the numbers must never change."""
+
+    MQTT = 7_786_262
 
 
 class Connection(ABC):
@@ -159,6 +166,15 @@ class Database(ABC):
     @abstractmethod
     def serving(self) -> AbstractAsyncContextManager[None]:
         """Registers this process as serving for the block; it pauses when another process restores a backup."""
+
+    @abstractmethod
+    def try_sole_lock(
+        self, lock: SoleLock
+    ) -> AbstractAsyncContextManager[Callable[[], Coroutine[Any, Any, None]] | None]:
+        """Holds a lock that one process on this database has at a time, for the block; None where another has it.
+
+        Yields a coroutine function that runs until the lock is lost, and then raises Unavailable.
+        """
 
     @abstractmethod
     async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
 from stocky.database_address import parse
-from stocky.db.connection import Connection, Database, DatabaseFunction, to_structs
+from stocky.db.connection import Connection, Database, DatabaseFunction, SoleLock, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.postgres_connect import connect, examine, session
-from stocky.db.postgres_coordination import ServingLease, exclusive_access
+from stocky.db.postgres_coordination import ServingLease, exclusive_access, sole_lock
 from stocky.db.queries import Query
 from stocky.db.sqlstates import AWAY, error_of_state
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
@@ -110,6 +110,11 @@ class PostgresDatabase(Database):
         with translate_errors():
             async with exclusive_access(self.session_url, self.gate) as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def try_sole_lock(self, lock: SoleLock) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]] | None]:
+        async with sole_lock(self.session_url, lock) as watch:
+            yield watch
 
     async def run(self, work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self.transaction() as transaction:

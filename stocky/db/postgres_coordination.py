@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -20,9 +20,9 @@ from stocky.db.postgres_connect import CONNECT_SECONDS, session
 from stocky.db.sqlstates import AWAY
 from stocky.db.unreachable import Unreachable
 from stocky.errors import Conflict, Unavailable
-from stocky.supervisor import Supervisor
+from stocky.supervisor import Supervisor, wait_for
 
-# The keys of the advisory locks: any numbers, but they must never change.
+# The keys of the advisory locks: any numbers, but they must never change. `connection.SoleLock` has more.
 SERVING = 7_786_260
 _RESTORING = 7_786_261
 _PAUSE = "stocky_pause"
@@ -134,6 +134,30 @@ class ServingLease:
 
     def _request_pause(self, *_: object) -> None:
         self._pause_requested.set()
+
+
+@asynccontextmanager
+async def sole_lock(session_url: str, key: int) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]] | None]:
+    """Holds the lock `key` for the block, and yields a function that runs until it is lost; None where another has it.
+
+    Raises Unavailable where there is no connection, as that function does.
+    """
+    async with session(session_url) as connection:
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda *_: lost.set())
+
+        async def ask(query: str, *arguments: Any) -> Any:
+            try:
+                return await connection.fetchval(query, *arguments, timeout=CONNECT_SECONDS)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                raise Unavailable(f"{AWAY} ({type(error).__name__})") from error
+
+        async def watch() -> None:
+            while True:
+                await wait_for(lost, HEARTBEAT_SECONDS)
+                await ask("SELECT 1")
+
+        yield watch if await ask("SELECT pg_try_advisory_lock($1::bigint)", key) else None
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import aiosqlite
 
-from stocky.db.connection import Connection, Database, DatabaseFunction, to_structs
+from stocky.db.connection import Connection, Database, DatabaseFunction, SoleLock, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.open_file import FileLost, OpenFile
 from stocky.db.queries import Query
@@ -163,6 +163,11 @@ class SqliteDatabase(Database):
         yield
 
     @asynccontextmanager
+    async def try_sole_lock(self, lock: SoleLock) -> AsyncIterator[Callable[[], Coroutine[Any, Any, None]] | None]:
+        """No-op: one process serves one SQLite file."""
+        yield _never_lost
+
+    @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
         """Exclusive access; yields a function that calls another with the writing connection, on its thread.
 
@@ -202,6 +207,10 @@ class SqliteDatabase(Database):
                 _rollback(connection)
                 raise
             return result
+
+
+async def _never_lost() -> None:
+    await asyncio.Event().wait()
 
 
 def _bound(work: DatabaseFunction[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Bound[T]:

@@ -56,15 +56,9 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
     problem: Problem
     if isinstance(error, StockyError):
         headers, kind = error.headers, error.kind
-        problem = _problem(error.status, error.detail)
-        problem.results = error.results
-        if error.field is not None:
-            problem.errors = [FieldError(error.field, error.detail)]
+        problem = _of_stocky(error)
     elif isinstance(error, ValidationException):
-        fields = _field_errors(error, request)
-        details = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
-        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, details or _plain(error, request))
-        problem.errors = fields
+        problem = _of_fields(_field_errors(error, request), otherwise=_plain(error, request))
     elif isinstance(error, HTTPException) and error.status_code < 500:
         headers = dict(error.headers or {})
         problem = _problem(HTTPStatus(error.status_code), _plain(error, request))
@@ -80,6 +74,42 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
     if problem.status in (503, 507) and isinstance(error, StockyError):
         _log.warning("%s %s: %s", request.method, request.url.path, error.detail)
     return Response(problem, status_code=problem.status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def to_message_problem(error: Exception, annotation: Any, base_path: str) -> Problem:
+    """The problem for an error of a JSON message that came without a request, and is of type `annotation`.
+
+    Any error but those of StockyError and of decoding is a defect, which the caller logs.
+    """
+    kind: str | None = None
+    if isinstance(error, StockyError):
+        kind, problem = error.kind, _of_stocky(error)
+    elif isinstance(error, msgspec.ValidationError):
+        message, _, path = str(error).partition(" - at `$")
+        path = path.strip(".`")
+        problem = _of_fields([_describe_field(path, message, annotation, path)], otherwise=message)
+    elif isinstance(error, msgspec.DecodeError):
+        problem = _problem(HTTPStatus.BAD_REQUEST, _describe_json(str(error)))
+    else:
+        problem = _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong inside Stocky; see its log")
+    problem.type = problem_type(kind or OF_STATUS.get(HTTPStatus(problem.status)), base_path)
+    return problem
+
+
+def _of_stocky(error: StockyError) -> Problem:
+    problem = _problem(error.status, error.detail)
+    problem.results = error.results
+    if error.field is not None:
+        problem.errors = [FieldError(error.field, error.detail)]
+    return problem
+
+
+def _of_fields(fields: list[FieldError], *, otherwise: str) -> Problem:
+    """The problem of fields that are not valid; `otherwise` is its detail without any."""
+    details = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
+    problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, details or otherwise)
+    problem.errors = fields
+    return problem
 
 
 def _first_of(error: Exception) -> Exception:
@@ -106,8 +136,12 @@ def _plain(error: HTTPException, request: Request[Any, Any, Any]) -> str:
             return str(message)
         return f"The body is larger than the limit of {MAX_BODY_BYTES // 2**20} MiB; send less at a time"
     if isinstance(error.__cause__, SerializationException):
-        return "The body is not valid JSON: " + _JSON_FAULTS.get(detail, detail.removeprefix("JSON is malformed: "))
+        return _describe_json(detail)
     return detail
+
+
+def _describe_json(detail: str) -> str:
+    return "The body is not valid JSON: " + _JSON_FAULTS.get(detail, detail.removeprefix("JSON is malformed: "))
 
 
 def _docs(request: Request[Any, Any, Any]) -> str:
@@ -125,9 +159,13 @@ def _field_errors(error: ValidationException, request: Request[Any, Any, Any]) -
 
 
 def _field_error(extra: dict[str, Any], request: Request[Any, Any, Any]) -> FieldError:
-    """A field error from msgspec's; a message of the form `quantity: reason` names an inner field."""
     message = str(extra.get("message", "is not valid"))
     field, annotation, path = _field(extra, request)
+    return _describe_field(field, message, annotation, path)
+
+
+def _describe_field(field: str, message: str, annotation: Any, path: str) -> FieldError:
+    """A field error from msgspec's message; one of the form `quantity: reason` names an inner field."""
     head, colon, rest = message.partition(": ")
     if colon and head.isidentifier():
         field, message = f"{field}.{head}", rest

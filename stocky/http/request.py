@@ -62,21 +62,26 @@ class StockyRequest(Request[Any, Any, Any]):
             raise _cut_off() from None
 
     async def json(self) -> Any:
-        body = await self.body()
-        # A NUL appears as an escape in JSON.
-        if holds_nul(body):
-            raise Invalid("Text may not contain NUL characters", field="body")
         try:
-            return decode_json(body or b"null")
+            return read_json(await self.body())
         except msgspec.DecodeError as error:
             raise SerializationException(str(error)) from error
-        except UnicodeDecodeError:
-            raise Invalid("The body is not text in UTF-8", field="body") from None
-        except RecursionError:
-            raise Invalid("The body is nested too deeply", field="body") from None
 
     def _is_form(self) -> bool:
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def read_json(body: bytes) -> Any:
+    """The JSON of a body, null for an empty one. Raises Invalid, and msgspec.DecodeError for what is not JSON."""
+    # A NUL appears as an escape in JSON.
+    if holds_nul(body):
+        raise Invalid("Text may not contain NUL characters", field="body")
+    try:
+        return decode_json(body or b"null")
+    except UnicodeDecodeError:
+        raise Invalid("The body is not text in UTF-8", field="body") from None
+    except RecursionError:
+        raise Invalid("The body is nested too deeply", field="body") from None
 
 
 def decode_json(body: bytes) -> Any:

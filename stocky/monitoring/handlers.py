@@ -30,14 +30,16 @@ async def check_live() -> Alive:
 async def check_ready(state: State) -> Ready:
     """Readiness: the database and the data directory are writable, and the schema is current.
 
-    In `details`, `search` is how the search works (with an index or without), `tasks` lists stalled background tasks,
-    and `offsite`, where off-site copies are configured, says what is wrong with them. Scans work without them, so
-    Stocky stays ready.
+    In `details`, `search` is how the search works (with an index or without), and `tasks` lists stalled background
+    tasks; where they are configured, `offsite` says what is wrong with off-site copies, and `mqtt` whether it is
+    connected. Scans work without them, so Stocky stays ready.
     """
     readiness: Readiness = state.readiness
     details = {"search": state.search_index.state, "tasks": state.supervisor.state}
     if (offsite := state.offsite.state) is not None:
         details["offsite"] = offsite
+    if state.mqtt:
+        details["mqtt"] = state.mqtt.state
     return Ready(checks=await readiness.require(), details=details)
 
 

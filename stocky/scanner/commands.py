@@ -15,6 +15,7 @@ from stocky.barcodes.command_codes import (
     Word,
     describe_mangled,
     find_command,
+    is_command,
     make_short_code,
     read_short_code,
 )
@@ -25,6 +26,7 @@ from stocky.http.request import holds_escaped_nul
 from stocky.http.validation_messages import describe_error
 from stocky.quantity import Quantity, rounded
 from stocky.scanner import repository
+from stocky.scanner.scanning import scan_barcode
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
 from stocky.schema import Id
 from stocky.stock.operations import Operation
@@ -106,6 +108,32 @@ async def run_command(database: Database, recorder: Recorder, scan: Scan, by: Pr
     async with database.transaction() as tx:
         await repository.touch_scanner(tx, scanner_id, by)
         state, message = await _set(tx, command, scanner_id, by)
+    return _answer(state, message)
+
+
+async def scan_once(database: Database, recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
+    """Records a scan or runs a command, for a transport that may deliver it again later: it has an `event_id`.
+
+    A command that comes again changes nothing: since the first time, another one may have set something else.
+    Raises what `scan_barcode` and `run_command` raise, and Conflict for an event_id that was used with other content.
+    """
+    assert scan.event_id is not None
+    if not is_command(scan.upc):
+        return await scan_barcode(recorder, scan, by)
+    command = read_command(scan.upc)
+    if command.command is CommandName.UNDO:
+        return await run_command(database, recorder, scan, by)
+    scanner_id = scan.scanner_id or repository.own_scanner_id(by)
+    content = (scan.upc, scanner_id)
+    async with database.transaction() as tx:
+        await repository.touch_scanner(tx, scanner_id, by)
+        message = await repository.find_run(tx, scan.event_id, content)
+        if message is not None:
+            answer = _answer(await repository.get_state(tx, scanner_id), message)
+            answer.duplicate = True
+            return answer
+        state, message = await _set(tx, command, scanner_id, by)
+        await repository.note_run(tx, scan.event_id, content, message)
     return _answer(state, message)
 
 

@@ -13,11 +13,12 @@ from stocky.auth.repository import get_user_named
 from stocky.auth.schemas import Principal
 from stocky.catalogue.location_repository import get_active_location
 from stocky.db import Connection, Listing
-from stocky.errors import NotFound
+from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.schemas import Associated, Associations, Mode, ScannerState, StateChange
 from stocky.schema import MAX_ID
+from stocky.stock.fingerprints import fingerprint, has_fingerprint
 
 AS_NEW = StateChange(mode=Mode.ADD, location_id=None, next_quantity=None)
 
@@ -53,6 +54,13 @@ class ScannerRow(msgspec.Struct, gc=False):
             view=self.view,
             next_quantity=None if self.next_quantity_milli is None else from_milli(self.next_quantity_milli),
         )
+
+
+class _Run(msgspec.Struct):
+    """What is stored of a command: its message is in place of a reason."""
+
+    fingerprint: str
+    reason: str
 
 
 async def find_scanners(tx: Connection, scanner_ids: list[str]) -> dict[str, ScannerRow]:
@@ -180,6 +188,27 @@ async def touch_scanner(tx: Connection, scanner_id: str, by: Principal) -> Scann
     """Updates when a scanner was last seen."""
     await touch_scanners(tx, [(scanner_id, by.id, clock.now(), None)])
     return await get_state(tx, scanner_id)
+
+
+async def find_run(tx: Connection, event_id: str, content: object) -> str | None:
+    """The message of the command that was run under this event_id; None if there was none.
+
+    Raises Conflict for an event_id that was used with other content.
+    """
+    rows = await tx.all("find_refusals", _Run, event_ids=[event_id])
+    if rows and has_fingerprint(content, rows[0].fingerprint):
+        return rows[0].reason
+    if rows or await tx.rows("find_event_ids", event_ids=[event_id]):
+        raise Conflict(
+            f"The event_id {event_id} was already used with other content; use a new one for each event",
+            kind="event-id-reused",
+        )
+    return None
+
+
+async def note_run(tx: Connection, event_id: str, content: object, message: str) -> None:
+    """Stores that a command was run, so that the same event_id runs nothing again."""
+    await tx.execute_many("add_refusals", [(event_id, fingerprint(content), "command", message, clock.now())])
 
 
 def own_scanner_id(user: Principal) -> str:

@@ -16,8 +16,9 @@ from stocky.stock.schemas import Sku, StockEvent
 
 Kind = Literal["add", "remove", "move", "open", "set", "undo"]
 # Why an operation was rejected: `policy` is too little stock, `unit` a unit that cannot be converted, `event_id` was
-# used before with other content, `stale` fails an If-Match.
-RejectionKind = Literal["not_found", "policy", "unit", "event_id", "stale", "undone", "invalid"]
+# used before with other content, `stale` fails an If-Match. `command` is stored for the event_id of a command of a
+# scanner, which is no event.
+RejectionKind = Literal["not_found", "policy", "unit", "event_id", "stale", "undone", "invalid", "command"]
 
 
 class LocationKey(msgspec.Struct, frozen=True, gc=False):

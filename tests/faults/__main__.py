@@ -23,6 +23,7 @@ from tests.faults import (
     kill,
     lost_file,
     migrate_kill,
+    mqtt,
     pooler,
     postgres_restart,
     slow_reads,
@@ -34,6 +35,8 @@ from tests.faults.shop import DIALECTS
 PROCESSES = 3
 # Of each dialect. The scripts take larger numbers.
 KILLS, BACKUPS, DAMAGED, ROWS = 25, 10, 200, 20_000
+# Of Mosquitto and of Stocky each.
+MQTT_KILLS = 5
 
 # Each script in the order they run: called with one dialect and the value of --kills, it returns whether it passed, or
 # None when it does not apply to that dialect. A script with its own number of kills reads `kills or ITS_NUMBER`.
@@ -57,6 +60,9 @@ SCRIPTS: dict[str, Callable[[str, int | None], bool | None]] = {
     "migrate_kill": lambda dialect, kills: migrate_kill.run(dialect, kills or migrate_kill.KILLS),
     "csv_under_load": lambda dialect, _: csv_under_load.run(dialect, ROWS),
     "pooler": lambda dialect, _: pooler.run() if dialect == "postgres" else None,
+    "mqtt": lambda dialect, kills: mqtt.run(
+        dialect, kills or MQTT_KILLS, processes=1 if dialect == "sqlite" else PROCESSES
+    ),
     "slow_reads": lambda dialect, _: slow_reads.run(dialect),
 }
 
