@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -17,6 +17,7 @@ from stocky import database_address
 from stocky.clock import find_zone
 from stocky.database_address import PostgresAddress
 from stocky.disk import why_not_writable
+from stocky.environment import EnvironmentReader
 from stocky.http.base_path import read_base_path
 from stocky.mqtt.settings import OFF, MqttSettings, read_api_key, read_broker, read_prefix
 from stocky.secret_key import MINIMUM_SECRET, make_stored_key, read_stored_key
@@ -39,16 +40,6 @@ _SENDER = re.compile(r"[^@<>\s]+@[^@<>\s]+|[^@<>\r\n]*<[^@<>\s]+@[^@<>\s]+>")
 
 # A bearer token as HTTP takes it.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")
-
-_PREFIX = "STOCKY_"
-# Read by a command and by the tests, not here.
-_READ_ELSEWHERE = frozenset({"STOCKY_ADMIN_PASSWORD", "STOCKY_TEST_POSTGRES_URL"})
-# What Kubernetes and Docker set in every container for services called `stocky` or `stocky-…`.
-_SET_BY_PLATFORMS = re.compile(
-    r"STOCKY_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?)"
-    r"|STOCKY_(?:NAME|ENV_\w+)"
-)
-_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 class ConfigError(Exception):
@@ -170,84 +161,12 @@ class Config(msgspec.Struct, frozen=True):
         return f"Config(dialect={self.dialect!r}, data_dir={str(self.data_dir)!r})"
 
 
-class _Reader:
-    """Reads values from the environment and collects their problems."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.known: set[str] = set()
-        self.problems: list[str] = []
-
-    def text(self, name: str, default: str, *, platform: str | None = None, secret: bool = False) -> str:
-        for each in (name, platform):
-            if each is None:
-                continue
-            self.known |= {each, f"{each}_FILE"} if secret else {each}
-            if secret and (file := self.environ.get(f"{each}_FILE")):
-                try:
-                    text = Path(file).read_text("utf-8").strip()
-                except (OSError, UnicodeDecodeError) as error:
-                    self.problems.append(f"{each}_FILE: {file} cannot be read ({error})")
-                    return default
-                if not text:
-                    self.problems.append(f"{each}_FILE: {file} is empty")
-                return text or default
-            value = self.environ.get(each, "").strip()
-            if value and not _is_set_by_platform(each, value):
-                return value
-        return default
-
-    def given_as(self, name: str, *, platform: str | None = None) -> str | None:
-        """The variable that sets it: `_FILE`, its own, or a platform's; None where it is not set."""
-        names = [f"{each}{suffix}" for each in (name, platform) if each for suffix in ("_FILE", "")]
-        return next((each for each in names if self.environ.get(each, "").strip()), None)
-
-    def checked(self, name: str, read: Callable[[str], str]) -> str:
-        """The text parsed by `read`, which raises ValueError for a wrong one; empty where it is not set."""
-        text = self.text(name, "")
-        try:
-            return read(text) if text else ""
-        except ValueError as error:
-            self.problems.append(f"{name}: {error}")
-            return ""
-
-    def path(self, name: str) -> Path | None:
-        """The absolute path, None where it is not set."""
-        text = self.text(name, "")
-        return Path(text).expanduser().resolve() if text else None
-
-    def number(self, name: str, default: int, low: int, high: int, *, platform: str | None = None) -> int:
-        text = self.text(name, str(default), platform=platform)
-        if text.isascii() and text.isdigit() and low <= int(text) <= high:
-            return int(text)
-        self.problems.append(f"{name}: {text!r} is not a whole number from {low} to {high}")
-        return default
-
-    def choice(self, name: str, default: str, choices: tuple[str, ...], *, platform: str | None = None) -> str:
-        text = self.text(name, default, platform=platform)
-        for choice in choices:
-            if text.lower() == choice.lower():
-                return choice
-        self.problems.append(f"{name}: {text!r} is not one of {', '.join(choices)}")
-        return default
-
-    def names(self, name: str, *, platform: str | None = None) -> tuple[str, ...]:
-        text = self.text(name, "", platform=platform)
-        if text.startswith("["):
-            try:
-                return tuple(msgspec.json.decode(text, type=list[str]))
-            except msgspec.DecodeError:
-                self.problems.append(f"{name}: {text!r} is not a JSON array of strings")
-                return ()
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def load(environ: Mapping[str, str] | None = None) -> Config:
     """The configuration in `environ` (the process's own by default). Reads only: `with_secret_key` makes a key.
 
     Raises ConfigError with every problem found.
     """
-    reader = _Reader(os.environ if environ is None else environ)
+    reader = EnvironmentReader(os.environ if environ is None else environ)
     data_dir = Path(reader.text("STOCKY_DATA_DIR", "./data")).expanduser().resolve()
     database_url, direct_url = _database(reader, data_dir)
     origins = reader.names("STOCKY_ALLOWED_ORIGINS", platform="ALLOWED_ORIGINS")
@@ -312,7 +231,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
             reader.problems.append(f"STOCKY_DATA_DIR: {error}")
     if reader.problems:
         raise ConfigError(reader.problems)
-    return Config(**settings, secret_key=secret, unknown=tuple(_unknown_settings(reader.environ, reader.known)))
+    return Config(**settings, secret_key=secret, unknown=tuple(reader.unknown()))
 
 
 def tls_problems(cert: Path | None, key: Path | None, uds: Path | None) -> list[str]:
@@ -327,7 +246,7 @@ def tls_problems(cert: Path | None, key: Path | None, uds: Path | None) -> list[
 
 def address_setting(address: PostgresAddress, environ: Mapping[str, str] | None = None) -> str:
     """The name of the setting that holds this database address."""
-    reader = _Reader(os.environ if environ is None else environ)
+    reader = EnvironmentReader(os.environ if environ is None else environ)
     _, direct = _database(reader, Path())
     if direct is not None and database_address.parse(direct) == address:
         return "STOCKY_DATABASE_DIRECT_URL"
@@ -352,7 +271,7 @@ def with_secret_key(config: Config) -> Config:
         raise ConfigError([f"STOCKY_DATA_DIR: {why}"]) from error
 
 
-def _database(reader: _Reader, data_dir: Path) -> tuple[str, str | None]:
+def _database(reader: EnvironmentReader, data_dir: Path) -> tuple[str, str | None]:
     """The address for queries, and a separate one for sessions if given."""
     text = database_address.clean(reader.text("STOCKY_DATABASE_URL", "", platform="DATABASE_URL", secret=True))
     parts = {
@@ -378,7 +297,7 @@ def _database(reader: _Reader, data_dir: Path) -> tuple[str, str | None]:
     return url, _database_url(reader, "STOCKY_DATABASE_DIRECT_URL", direct, password)
 
 
-def _database_url(reader: _Reader, name: str, text: str, password: str) -> str:
+def _database_url(reader: EnvironmentReader, name: str, text: str, password: str) -> str:
     scheme = database_address.scheme_of(text)
     rest = text.partition("://")[2]
     if scheme in ("sqlite", "sqlite+aiosqlite"):
@@ -396,7 +315,7 @@ def _database_url(reader: _Reader, name: str, text: str, password: str) -> str:
     return "postgresql:"
 
 
-def _database_of_parts(reader: _Reader, *, host: str, port: str, name: str, user: str, password: str) -> str:
+def _database_of_parts(reader: EnvironmentReader, *, host: str, port: str, name: str, user: str, password: str) -> str:
     if not host or not name:
         missing = "STOCKY_DATABASE_NAME" if host else "STOCKY_DATABASE_HOST"
         reader.problems.append(f"{missing}: is needed with the other parts of the address")
@@ -408,7 +327,7 @@ def _database_of_parts(reader: _Reader, *, host: str, port: str, name: str, user
         return "postgresql:"
 
 
-def _blobs(reader: _Reader, data_dir: Path) -> BlobSettings:
+def _blobs(reader: EnvironmentReader, data_dir: Path) -> BlobSettings:
     settings = BlobSettings(
         url=reader.text("STOCKY_BLOB_URL", f"file://{data_dir / 'documents'}"),
         endpoint=reader.text("STOCKY_S3_ENDPOINT", "").rstrip("/"),
@@ -427,7 +346,7 @@ def _blobs(reader: _Reader, data_dir: Path) -> BlobSettings:
     return settings
 
 
-def _offsite(reader: _Reader, own: tuple[Path, ...]) -> OffsiteSettings:
+def _offsite(reader: EnvironmentReader, own: tuple[Path, ...]) -> OffsiteSettings:
     """`own` are the directories that the copies are to outlast."""
     text = reader.text("STOCKY_OFFSITE_URL", "")
     s3 = BlobSettings(
@@ -495,7 +414,7 @@ def s3_problems(settings: BlobSettings, url_name: str, prefix: str) -> list[str]
     return problems
 
 
-def _mail(reader: _Reader) -> MailSettings | None:
+def _mail(reader: EnvironmentReader) -> MailSettings | None:
     host = reader.text("STOCKY_SMTP_HOST", "").strip("[]")
     security = reader.choice("STOCKY_SMTP_SECURITY", "starttls", ("starttls", "tls", "none"))
     settings = MailSettings(
@@ -529,7 +448,7 @@ def _mail(reader: _Reader) -> MailSettings | None:
     return settings
 
 
-def _mqtt(reader: _Reader) -> MqttSettings | None:
+def _mqtt(reader: EnvironmentReader) -> MqttSettings | None:
     """The settings of MQTT; None without a broker, or with a problem."""
     url = reader.text("STOCKY_MQTT_URL", "", secret=True)
     api_key = reader.text("STOCKY_MQTT_API_KEY", "", secret=True)
@@ -562,7 +481,7 @@ def _mqtt(reader: _Reader) -> MqttSettings | None:
     )
 
 
-def _read(reader: _Reader, name: str, read: Callable[[str], T], text: str) -> T | None:
+def _read(reader: EnvironmentReader, name: str, read: Callable[[str], T], text: str) -> T | None:
     """The text parsed by `read`; None, with a problem, where that raises ValueError."""
     try:
         return read(text)
@@ -571,7 +490,7 @@ def _read(reader: _Reader, name: str, read: Callable[[str], T], text: str) -> T 
         return None
 
 
-def _upc_service_url(reader: _Reader) -> str | None:
+def _upc_service_url(reader: EnvironmentReader) -> str | None:
     text = reader.text("STOCKY_UPC_SERVICE_URL", "")
     parts = urlsplit(text)
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
@@ -582,38 +501,9 @@ def _upc_service_url(reader: _Reader) -> str | None:
     return text or None
 
 
-def _metrics_token(reader: _Reader) -> str:
+def _metrics_token(reader: EnvironmentReader) -> str:
     token = reader.text("STOCKY_METRICS_TOKEN", "", secret=True)
     if token and not _TOKEN.fullmatch(token):
         reader.problems.append("STOCKY_METRICS_TOKEN: use 16 or more letters, digits and . _ ~ + / - without blanks")
         return ""
     return token
-
-
-def _is_set_by_platform(name: str, value: str) -> bool:
-    """Whether a platform set this for a service called `stocky`, as `STOCKY_PORT=tcp://10.0.0.7:8000`."""
-    return bool(_SET_BY_PLATFORMS.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(value)))
-
-
-def _unknown_settings(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """A line for each variable that is named like a setting but is not one."""
-    lines = []
-    for name in sorted(environ):
-        if (
-            not name.startswith(_PREFIX)
-            or name in known
-            or name in _READ_ELSEWHERE
-            or _is_set_by_platform(name, environ[name])
-        ):
-            continue
-        suffixes = [each.removeprefix(_PREFIX) for each in known if each.startswith(_PREFIX)]
-        nearest = _nearest(name.removeprefix(_PREFIX), suffixes)
-        hint = f"did you mean {_PREFIX}{nearest[0]}?" if nearest else "the README lists the settings"
-        lines.append(f"{name} is not a setting and has no effect; {hint}")
-    return lines
-
-
-def _nearest(word: str, words: list[str]) -> list[str]:
-    import difflib
-
-    return difflib.get_close_matches(word, words, n=1, cutoff=0.7)
