@@ -147,7 +147,9 @@ def _describe(error: aiomqtt.MqttError, client_id: str) -> str:
         # Why the connection ended, for an error that only says that it did.
         error = error.__cause__
     if not isinstance(error, aiomqtt.MqttCodeError):
-        return f"The MQTT broker cannot be reached ({error}); check that it runs, and STOCKY_MQTT_URL"
+        # Without the broker's name: readiness, which shows the reason, is public.
+        reason = str(error).partition(", certificate is not valid for")[0]
+        return f"The MQTT broker cannot be reached ({reason}); check that it runs, and STOCKY_MQTT_URL"
     code = _number(error.rc)
     if not isinstance(error, MqttConnectError):
         # Mosquitto does not always say that another client has taken over the session.

@@ -36,6 +36,7 @@ MIN_SHARE = 20
 
 
 class _Rejection(msgspec.Struct):
+    refusal: str
     reason: str
 
 
@@ -261,6 +262,8 @@ async def get_event_by_event_id(read: Connection, event_id: str) -> StockEvent:
     event = await read.one("find_event_by_event_id", StockEvent, event_id=event_id)
     if event is None:
         rejection = await read.one("find_refusals", _Rejection, event_ids=[event_id])
+        if rejection is not None and rejection.refusal == "command":
+            raise NotFound(f"The event_id {event_id!r} is that of a command, which is no event: {rejection.reason}")
         if rejection is not None:
             raise NotFound(f"The event with the event_id {event_id!r} was rejected: {rejection.reason}")
         raise NotFound(

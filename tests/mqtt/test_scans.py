@@ -14,7 +14,7 @@ from paho.mqtt.properties import Properties
 
 from stocky.config import Config
 from stocky.mqtt.client import MAX_IN_FLIGHT
-from tests.inventory import get, new_item, new_location, total
+from tests.inventory import get, new_item, new_location, refused, total
 from tests.mosquitto import Mosquitto, client
 from tests.mqtt.conftest import UPC, MqttScanner, until
 
@@ -139,6 +139,7 @@ async def test_event_id_of_a_command_is_no_others(scanner: AsyncClient, item: Js
     for other in (UPC, command("set_mode", mode="remove")):
         problem = await mqtt_scanner.scan(other, "a")
         assert (problem["status"], problem["type"]) == (409, "/problems/event-id-reused")
+    refused(await scanner.get("/events/by-event-id/a"), 404, "is that of a command, which is no event: Mode: add")
     await mqtt_scanner.scan(UPC, "b")
     assert (await mqtt_scanner.scan(command("set_mode", mode="remove"), "b"))["status"] == 409
     assert (await get(scanner, "/scanner/status/m1"))["mode"] == "add"
