@@ -24,6 +24,11 @@ async def put(member: AsyncClient, weekly: Json, **entry: object) -> Json:
     return made(await member.post(f"/shopping-lists/{weekly['id']}/items", json=entry))
 
 
+def plain(page: str) -> str:
+    """The words of a page, without its elements."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
 async def names(member: AsyncClient, weekly: Json) -> list[str]:
     entries = (await get(member, f"/shopping-lists/{weekly['id']}"))["items"]
     return [entry["text"] or entry["item"]["name"] for entry in entries]
@@ -89,6 +94,38 @@ async def test_what_was_ticked_can_be_put_back(browse: Browse, member: AsyncClie
     assert {each["quantity"] for each in (await get(member, "/shopping-lists/1"))["items"]} == {2, 3}
     assert await total(member, item) == 0
     assert (await browser.submit(undos[0])).status_code == 404
+
+
+async def test_what_was_bought_is_shown_beside_what_was_planned(
+    browse: Browse, member: AsyncClient, weekly: Json
+) -> None:
+    item, shelf = await new_item(member, "Milk"), await new_location(member)
+    browser = await browse("member")
+
+    async def buy(quantity: str, planned: int) -> None:
+        entry = next(iter((await get(member, "/shopping-lists/1"))["items"]), None)
+        entry = entry or await put(member, weekly, item_id=item["id"], quantity=planned)
+        form = {"item_id": item["id"], "location_id": shelf["id"], "quantity": quantity}
+        assert (await browser.submit(f"/lists/1/entries/{entry['id']}/buy", form)).status_code == 303
+
+    await buy("3", planned=1)
+    text = plain((await browser.show("/lists/1")).text)
+    assert "Bought just now Milk 3 · 1 planned · member" in text
+    assert "Bought: Milk 3 · 1 planned · member" in plain((await browser.show("/lists/1/log")).text)
+    [log] = (await get(member, "/shopping-lists/1/logs", action_type="item_removed"))["items"]
+    assert (log["details"]["bought"], log["details"]["quantity"]) == (3, 1)
+    # Put back, all of it leaves the stock, and the list has what was planned.
+    await browser.submit(f"/lists/1/purchases/{log['id']}/undo")
+    assert await total(member, item) == 0
+    [entry] = (await get(member, "/shopping-lists/1"))["items"]
+    assert entry["quantity"] == 1
+    await browser.submit(f"/lists/1/entries/{entry['id']}", {"quantity": "6"})
+    await buy("2", planned=6)
+    await buy("4", planned=6)
+    assert "Bought just now Milk 4 · member" in plain((await browser.show("/lists/1")).text)
+    text = plain((await browser.show("/lists/1/log")).text)
+    assert "Bought: Milk 4 · member" in text
+    assert "Bought: Milk 2 · on the list: 6 → 4 · member" in text
 
 
 async def test_tick_without_a_location_asks_for_one(browse: Browse, member: AsyncClient, weekly: Json) -> None:
