@@ -128,6 +128,39 @@ async def test_what_was_bought_is_shown_beside_what_was_planned(
     assert "Bought: Milk 2 · on the list: 6 → 4 · member" in text
 
 
+async def test_amounts_have_the_unit_of_the_item(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    flour, shelf = await new_item(member, "Flour"), await new_location(member)
+    await new_stock(member, flour, shelf, 4.22, unit="kg")
+    await new_stock(member, flour, shelf, 500, unit="g", lot="opened bag")
+    await new_stock(member, flour, cellar := await new_location(member, "Cellar"), 1, unit="g")
+    entry = await put(member, weekly, item_id=flour["id"], quantity=2)
+    await put(member, weekly, text="Candles", quantity=3)
+    browser = await browse("member")
+    text = plain((await browser.show("/lists/1")).text)
+    # What is in two units at one location has no sum.
+    assert "Flour goes to Shelf · 4.22 kg, 500 g there 2 kg" in text
+    assert "Candles 3 " in text
+    text = plain((await browser.show(f"/lists/1/entries/{entry['id']}")).text)
+    assert "Shelf 4.22 kg" in text
+    assert "Amount to buy kg" in text
+    await browser.submit(f"/lists/1/entries/{entry['id']}", {"quantity": "3"})
+    form = {"item_id": flour["id"], "location_id": shelf["id"], "quantity": "1.5"}
+    await browser.submit(f"/lists/1/entries/{entry['id']}/buy", form)
+    # A purchase is in the unit of the stock at its location, as its event is.
+    form |= {"location_id": cellar["id"]}
+    await browser.submit(f"/lists/1/entries/{entry['id']}/buy", form)
+    assert "Bought just now Flour 1500 g · 1.5 kg planned · member" in plain((await browser.show("/lists/1")).text)
+    text = plain((await browser.show("/lists/1/log")).text)
+    for line in (
+        "Added: Flour 2 kg",
+        "Changed: Flour 2 kg → 3 kg",
+        "Bought: Flour 1.5 kg · on the list: 3 kg → 1.5 kg",
+        "Bought: Flour 1500 g · 1.5 kg planned",
+        "Added: Candles 3",
+    ):
+        assert f"{line} · member" in text
+
+
 async def test_tick_without_a_location_asks_for_one(browse: Browse, member: AsyncClient, weekly: Json) -> None:
     item, shelf = await new_item(member, "New"), await new_location(member, "Shelf")
     entry = await put(member, weekly, item_id=item["id"])
