@@ -161,6 +161,24 @@ async def test_amounts_have_the_unit_of_the_item(browse: Browse, member: AsyncCl
         assert f"{line} · member" in text
 
 
+async def test_price_names_the_amount_that_it_is_for(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    flour, eggs, shelf = await new_item(member, "Flour"), await new_item(member, "Eggs"), await new_location(member)
+    sku = await new_stock(member, flour, shelf, 4, unit="kg")
+    browser = await browse("member")
+    for item, hint in ((flour, "For one kg."), (eggs, "For one piece.")):
+        entry = await put(member, weekly, item_id=item["id"])
+        assert hint in plain((await browser.show(f"/lists/1/entries/{entry['id']}")).text)
+    # Where the unit can be another one, the hint says so.
+    form = {"location_id": shelf["id"], "quantity": "none", "unit": "g"}
+    for item, unit in ((flour, "kg"), (eggs, "piece")):
+        text = plain((await browser.show(f"/items/{item['id']}/stock/new")).text)
+        assert f"For one {unit}, or for one of another unit" in text
+        answer = await browser.submit(f"/items/{item['id']}/stock/new", form)
+        assert "For one g, or for one of another unit" in plain(answer.text)
+    text = plain((await browser.show(f"/items/{flour['id']}/stock/{sku['id']}")).text)
+    assert "For one kg of what is added, or for one of another unit" in text
+
+
 async def test_tick_without_a_location_asks_for_one(browse: Browse, member: AsyncClient, weekly: Json) -> None:
     item, shelf = await new_item(member, "New"), await new_location(member, "Shelf")
     entry = await put(member, weekly, item_id=item["id"])
