@@ -199,6 +199,48 @@ SELECT item.id, item.version
  ORDER BY item.id
  LIMIT :limit OFFSET :skip;
 
+-- list_item_versions_by_expiry --
+-- The same for items with stock that expires from :first_day to :last_day, the earliest date first: with the SKU of that
+-- date, after the one of the date :from_day with the id :after. CROSS JOIN makes SQLite begin with the index of expiry
+-- dates, which has them in this order, so that a page reads no more than its own SKUs.
+SELECT item.id, item.version, sku.id AS sku_id, sku.expiry_date
+  FROM sku CROSS JOIN item
+ WHERE item.id = sku.item_id
+   AND sku.is_active
+   AND sku.quantity_milli > 0
+   AND sku.expiry_date >= :from_day
+   AND sku.expiry_date <= :last_day
+   AND (sku.expiry_date > :from_day OR sku.id > :after)
+   -- Of several lots, the first one is where the item is.
+   AND NOT EXISTS (SELECT 1 FROM sku AS sooner
+                    WHERE sooner.item_id = sku.item_id
+                      AND sooner.is_active
+                      AND sooner.quantity_milli > 0
+                      AND sooner.expiry_date >= :first_day
+                      AND (sooner.expiry_date < sku.expiry_date
+                           OR (sooner.expiry_date = sku.expiry_date AND sooner.id < sku.id)))
+   AND item.is_active = :is_active
+   AND (CAST(:storage_type AS TEXT) IS NULL OR item.default_storage_type = :storage_type)
+   AND (CAST(:needs_review AS BOOLEAN) IS NULL OR item.needs_review = :needs_review)
+   AND (CAST(:type_id AS BIGINT) IS NULL OR item.type_id = :type_id)
+   AND (CAST(:tag_key AS TEXT) IS NULL
+        OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
+                        WHERE tag.name_key = :tag_key))
+   AND (CAST(:location_id AS BIGINT) IS NULL
+        OR item.id IN (SELECT sku.item_id FROM sku
+                        WHERE sku.location_id = :location_id AND sku.quantity_milli <> 0))
+   AND (CAST(:within AS BIGINT) IS NULL
+        OR item.id IN (SELECT sku.item_id FROM sku
+                        WHERE sku.location_id IN (locations_within(:within)) AND sku.quantity_milli <> 0))
+   AND (CAST(:field_ranges AS TEXT) IS NULL OR item.id IN (items_with_fields(:field_ranges, :field_count)))
+   AND (CAST(:pattern AS TEXT) IS NULL
+        OR contains(item.name, :pattern) OR contains(item.description, :pattern)
+        OR contains(item.code, :pattern)
+        OR EXISTS (SELECT 1 FROM barcode
+                    WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern)))
+ ORDER BY sku.expiry_date, sku.id
+ LIMIT :limit OFFSET :skip;
+
 -- list_item_totals --
 -- The total stock of the items :ids and its unit: of one unit by the sum of their SKUs, else as item_amount has them.
 SELECT item.id,

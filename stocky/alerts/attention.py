@@ -1,7 +1,8 @@
 """What needs attention, counted for pages in one statement; each number is that of the list that shows it.
 
 The counts come from the alerts' causes, which every change of stock updates in its own transaction, instead of from
-the stock: finding all low items takes a sum for each item with a minimum. Lots expire with the daily check.
+the stock: finding all low items takes a sum for each item with a minimum. Lots expire with the daily check; the lists
+of what expires go by the date alone, and are right also before it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import msgspec
 
 from stocky import clock
 from stocky.alerts.repository import alert_on_failure
-from stocky.alerts.schemas import ServiceAlert
+from stocky.alerts.schemas import AlertCause, ServiceAlert
 from stocky.db import Connection, Database
 from stocky.jobs import repository as jobs_repository
 from stocky.jobs.jobs import Jobs
@@ -81,13 +81,14 @@ async def evaluate_alerts(tx: Connection, item_ids: Iterable[int]) -> None:
     Requires locked items. An alert that a person resolved is raised again only after its cause ended and recurred.
     """
     settings = await get_settings(tx)
-    today, moment = clock.today(), clock.now()
+    today, soon = expiry_days(AlertCause.EXPIRING, settings.expiring_soon_days)
+    moment = clock.now()
     causes: list[Cause] = await tx.all(
         "list_causes",
         Cause,
         ids=sorted(item_ids),
         today=today,
-        soon=today + timedelta(days=settings.expiring_soon_days),
+        soon=soon,
         local_today=clock.local_today(),
     )
     gone = [each.alert_id for each in causes if each.is_gone and each.alert_id is not None]
@@ -104,6 +105,14 @@ async def evaluate_alerts(tx: Connection, item_ids: Iterable[int]) -> None:
         await tx.execute_many(
             "reword_alert", [(each.text, each.threshold_milli, moment, each.alert_id) for each in changed]
         )
+
+
+def expiry_days(cause: AlertCause, soon_days: int) -> tuple[date, date]:
+    """The first and the last date of lots that are `expired`, or else of those that are `expiring`."""
+    today = clock.today()
+    if cause is AlertCause.EXPIRED:
+        return date.min, today - timedelta(days=1)
+    return today, today + timedelta(days=soon_days)
 
 
 async def evaluate_items(tx: Connection, item_ids: Iterable[int]) -> None:

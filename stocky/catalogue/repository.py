@@ -6,13 +6,14 @@ A barcode, in whatever form of its number, belongs to one item.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from datetime import date
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, field
 
 from stocky import clock
-from stocky.alerts.evaluate import evaluate_alerts
+from stocky.alerts.evaluate import evaluate_alerts, expiry_days
 from stocky.alerts.schemas import AlertCause
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import ScannedCode, clean, normalize_barcode
@@ -32,6 +33,7 @@ from stocky.names import name_key
 from stocky.quantity import to_milli
 from stocky.schema import OversellPolicy, StorageType, is_empty, or_current
 from stocky.settings.measure_rules import rules_for
+from stocky.settings.repository import get_settings
 
 T = TypeVar("T")
 CODE_ATTEMPTS = 100
@@ -96,7 +98,10 @@ async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
 
 
 class ItemFilter(Struct, frozen=True):
-    """Which items a list has: those with ids above `after` that match every filter that is set."""
+    """Which items a list has: those with ids above `after` that match every filter that is set.
+
+    A list of what expires (see `is_by_expiry`) has those after the SKU `after` that expires on `after_day`.
+    """
 
     search: str | None = None
     storage_type: StorageType | None = None
@@ -105,11 +110,26 @@ class ItemFilter(Struct, frozen=True):
     type_id: int | None = None
     tag: str | None = None
     after: int = 0
+    after_day: date | None = None
     cause: AlertCause | None = None
     location_id: int | None = None
     within: int | None = None
     # The names and the texts of filters by custom fields.
     fields: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_by_expiry(self) -> bool:
+        """Whether the list has what expires, the earliest date first."""
+        return self.cause in (AlertCause.EXPIRED, AlertCause.EXPIRING)
+
+
+class ExpiringItem(Struct, frozen=True):
+    """An item, and of its SKUs the one that makes it expired or expiring: the first of them."""
+
+    id: int
+    version: int
+    sku_id: int
+    expiry_date: date
 
 
 async def list_item_versions(
@@ -119,6 +139,8 @@ async def list_item_versions(
 
     Raises Invalid for an order that the list does not have, and for a filter by a field that there is not.
     """
+    if wanted.is_by_expiry:
+        return [(each.id, each.version) for each in await list_by_expiry(tx, wanted, skip=skip, limit=limit)]
     page = {"skip": skip, "limit": limit, **await _arguments(tx, wanted)}
     pattern = like_pattern(wanted.search)
     if wanted.cause is not None:
@@ -128,6 +150,27 @@ async def list_item_versions(
     await tx.rows("plan_for_values")
     fragment = await find_fragment(tx, wanted.search)
     return await tx.sorted_rows("list_item_versions_containing", order, **page, pattern=pattern, fragment=fragment)
+
+
+async def list_by_expiry(tx: Connection, wanted: ItemFilter, *, skip: int, limit: int) -> list[ExpiringItem]:
+    """The items of a filter that is by expiry, by the date of today: the earliest date first."""
+    assert wanted.cause is not None
+    first, last = expiry_days(wanted.cause, (await get_settings(tx)).expiring_soon_days)
+    arguments = await _arguments(tx, wanted)
+    from_day = max(first, wanted.after_day or first)
+    if from_day != wanted.after_day:
+        arguments["after"] = 0
+    return await tx.all(
+        "list_item_versions_by_expiry",
+        ExpiringItem,
+        **arguments,
+        first_day=first,
+        from_day=from_day,
+        last_day=last,
+        pattern=like_pattern(wanted.search),
+        skip=skip,
+        limit=limit,
+    )
 
 
 async def count_items(tx: Connection, wanted: ItemFilter) -> int:

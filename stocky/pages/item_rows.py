@@ -26,7 +26,7 @@ class LocationStock(Struct, frozen=True):
 
 
 class ItemRow(Struct, frozen=True):
-    """A row; `locations` are those with stock, `remark` is the most urgent one."""
+    """A row; `locations` are those with stock, `remark` the most urgent one, or by expiry that date."""
 
     item: Item
     locations: list[LocationStock]
@@ -36,7 +36,12 @@ class ItemRow(Struct, frozen=True):
 
 def of_stocked(found: Iterable[StockedItem], soon_days: int) -> list[ItemRow]:
     """The rows of a list of items."""
-    return [_row(each.item, _locations(each), each.nearest_expiry, soon_days) for each in found]
+    return [
+        _row(each.item, _locations(each), each.nearest_expiry, soon_days)
+        if each.expiring is None
+        else _row_by_expiry(each.item, _locations(each), each.expiring.expiry_date, soon_days)
+        for each in found
+    ]
 
 
 def of_found(found: Iterable[FoundItem], soon_days: int) -> list[ItemRow]:
@@ -76,6 +81,10 @@ def expiry_remark(expires: date | None, soon_days: int) -> str:
 
 def _row(item: Item, locations: list[LocationStock], expires: date | None, soon_days: int) -> ItemRow:
     return ItemRow(item, locations, _remark(item, locations, expires, soon_days), expires)
+
+
+def _row_by_expiry(item: Item, locations: list[LocationStock], expires: date, soon_days: int) -> ItemRow:
+    return ItemRow(item, locations, expiry_remark(expires, soon_days), expires)
 
 
 def _remark(item: Item, locations: list[LocationStock], expires: date | None, soon_days: int) -> str:

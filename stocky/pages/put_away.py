@@ -5,6 +5,8 @@ It is never a person.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from litestar import Request
@@ -14,6 +16,7 @@ from stocky.catalogue.location_repository import get_location
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.errors import NotFound
+from stocky.quantity import from_milli, to_milli
 from stocky.schema import LocationKind
 from stocky.shopping.schemas import Entry
 from stocky.stock.item_stock import LocatedStock, get_stocked_items
@@ -23,13 +26,16 @@ LOCATION_COOKIE = "stocky_put_away"
 
 
 class Row(Struct):
-    """An entry with the stock of its item and the location it is added to when bought; `there` is what that holds."""
+    """An entry with the stock of its item and the location it is added to when bought.
+
+    `there` is what that location holds: a quantity for each unit.
+    """
 
     entry: Entry
     stock: list[LocatedStock]
     location_id: int | None = None
     location_path: str = ""
-    there: float = 0
+    there: list[tuple[float, str]] = []
 
 
 async def make_rows(read: Connection, entries: list[Entry], default: Location | None) -> list[Row]:
@@ -44,11 +50,19 @@ async def make_rows(read: Connection, entries: list[Entry], default: Location | 
             if at_hand := [each for each in stock if not each.is_lent]:
                 best = max(at_hand, key=lambda each: each.quantity)
                 row.location_id, row.location_path = best.location_id, best.location_path
-                row.there = sum(each.quantity for each in at_hand if each.location_id == best.location_id)
+                row.there = _by_unit(each for each in at_hand if each.location_id == best.location_id)
             elif default is not None:
                 row.location_id, row.location_path = default.id, default.path
         rows.append(row)
     return rows
+
+
+def _by_unit(stock: Iterable[LocatedStock]) -> list[tuple[float, str]]:
+    """The sum of each unit, without those of which nothing is left; stock in another unit cannot be added."""
+    sums: dict[str, int] = defaultdict(int)
+    for each in stock:
+        sums[each.unit] += to_milli(each.quantity)
+    return [(from_milli(milli), unit) for unit, milli in sums.items() if milli]
 
 
 async def chosen_location(request: Request[Any, Any, Any], read: Connection) -> Location | None:

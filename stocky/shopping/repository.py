@@ -249,13 +249,17 @@ class EntryRow(Struct):
 
 
 class BoughtEntry(Struct):
-    """An entry that was bought, by its row in the log; `event_id` is the stock event of an item."""
+    """An entry that was bought, by its row in the log; `event_id` is the stock event of an item.
+
+    `quantity` was on the list, and is again when the purchase is undone; `bought` is what was bought in its place.
+    """
 
     log_id: int
     item_id: int | None
     text: str | None
     name: str
     quantity: float
+    bought: float
     event_id: int | None
     user: ShownUser
     bought_at: datetime
@@ -280,6 +284,7 @@ async def list_purchases(read: Connection, list_id: int, by: Principal) -> list[
                     text=text,
                     name=text or each.details.get("name", ""),
                     quantity=each.details["quantity"],
+                    bought=each.details["bought"],
                     event_id=each.details.get("stock_event_id"),
                     user=each.user,
                     bought_at=each.timestamp,

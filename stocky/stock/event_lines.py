@@ -58,9 +58,7 @@ async def describe_events(read: Connection, events: Sequence[StockEvent]) -> lis
     """The lines of these events, in the order of their first events."""
     if not events:
         return []
-    named = {
-        each.id: each for each in await read.all("describe_events", EventNames, ids=[event.id for event in events])
-    }
+    named = await find_event_names(read, [event.id for event in events])
     transfers: dict[int, list[StockEvent]] = {}
     for event in events:
         if event.transfer_id is not None:
@@ -71,6 +69,11 @@ async def describe_events(read: Connection, events: Sequence[StockEvent]) -> lis
         if sides:
             lines.append(_line(sides, named))
     return lines
+
+
+async def find_event_names(read: Connection, ids: Sequence[int]) -> dict[int, EventNames]:
+    """The names behind these events, by their ids."""
+    return {each.id: each for each in await read.all("describe_events", EventNames, ids=ids)}
 
 
 def _line(sides: list[StockEvent], named: dict[int, EventNames]) -> Line:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from msgspec import Struct
 
-from stocky.catalogue.repository import ItemFilter, items_by_id, list_item_versions
+from stocky.catalogue.repository import ExpiringItem, ItemFilter, items_by_id, list_by_expiry, list_item_versions
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.schema import LocationKind, StorageType
@@ -41,10 +41,14 @@ class LocatedStock(Struct, gc=False):
 
 
 class StockedItem(Struct):
-    """An item with its SKUs, empty ones included; `item` has the total, its unit and the minimum."""
+    """An item with its SKUs, empty ones included; `item` has the total, its unit and the minimum.
+
+    `expiring` is why a list by expiry has the item.
+    """
 
     item: Item
     stock: list[LocatedStock]
+    expiring: ExpiringItem | None = None
 
     @property
     def is_low(self) -> bool:
@@ -59,7 +63,7 @@ class StockedItem(Struct):
 
 
 async def list_stocked_items(read: Connection, wanted: ItemFilter, *, skip: int, limit: int) -> list[StockedItem]:
-    """A page of items in the order they were added, read at one moment.
+    """A page of items in the order they were added or expire, read at one moment.
 
     Fewer than `limit` items mean that it is the last page.
     """
@@ -72,6 +76,10 @@ async def get_stocked_items(read: Connection, item_ids: Iterable[int]) -> list[S
 
 
 async def _list_stocked_items(tx: Connection, wanted: ItemFilter, skip: int, limit: int) -> list[StockedItem]:
+    if wanted.is_by_expiry:
+        expiring = {each.id: each for each in await list_by_expiry(tx, wanted, skip=skip, limit=limit)}
+        found = await _stocked(tx, list(expiring))
+        return [StockedItem(each.item, each.stock, expiring[each.item.id]) for each in found]
     return await _stocked(tx, [row[0] for row in await list_item_versions(tx, wanted, skip=skip, limit=limit)])
 
 

@@ -42,6 +42,9 @@ ARGUMENTS: dict[str, Any] = {
     "code_keys": ["BC-7", "BC-8"],
     "codes": ["AAAB"],
     "emptied_before": datetime(2024, 6, 1, tzinfo=UTC),
+    "first_day": date(2026, 1, 1),
+    "from_day": date(2026, 1, 24),
+    "last_day": date(2026, 1, 31),
     "event_ids": ["2b3c5f9e-0000-4000-8000-000000000000"],
     "expires_by": date(2026, 1, 31),
     "id": 7,
@@ -97,6 +100,7 @@ QUERIES = {
     "list_event_ids_of_rare_kind", "list_event_ids_of_scanner", "list_event_ids_of_user", "list_event_ids_within",
     "list_events_after",
     "list_events_by_id", "list_events_of_item", "list_item_locations", "list_item_versions_with_cause",
+    "list_item_versions_by_expiry",
     "list_items_by_id", "list_search_sources", "list_sku_ids_at", "list_sku_ids_of_item", "list_sku_ids_within",
     "list_skus_by_id",
     "list_start_of_batch", "list_stock_of_items", "list_tags_of",
@@ -211,3 +215,13 @@ async def test_sorted_lists_read_a_large_table_once_at_most(large: Config) -> No
             # All ids after :after are the whole list, too.
             passes = [step for step in plan if re.match(r"SCAN (item|sku)\b|SEARCH (item|sku) .*\(rowid>\?\)$", step)]
             assert len([step for step in passes if "item_id=?" not in step]) == 1, (name, plan)
+
+
+@pytest.mark.one_database
+async def test_page_of_what_expires_is_read_in_the_order_of_dates(large: Config) -> None:
+    query = load_queries(resource("sql"), "sqlite")["list_item_versions_by_expiry"]
+    with closing(open_connection(large.sqlite_path)) as connection:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query.text}", _values(query))]
+    assert plan[0].startswith("SEARCH sku USING INDEX sku_by_expiry (expiry_date>? AND expiry_date<?)"), plan
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+    assert [step for step in plan if step.startswith("SEARCH sooner USING INDEX sku") and "item_id=?" in step], plan

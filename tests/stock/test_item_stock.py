@@ -30,7 +30,7 @@ FILTERS: list[tuple[ItemFilter, dict[str, Any]]] = [
 CAUSES = {
     AlertCause.LOW_STOCK: ["Salt"],
     AlertCause.EXPIRED: ["Milk"],
-    AlertCause.EXPIRING: ["Milk", "Peas"],
+    AlertCause.EXPIRING: ["Peas", "Milk"],
     AlertCause.NEGATIVE_STOCK: ["Unknown 4006381333931"],
     AlertCause.STORAGE_MISMATCH: ["Peas"],
     # Those of loans are in tests/lending.
@@ -121,6 +121,64 @@ async def test_items_with_a_cause_of_alerts_are_listed(
     found = _names(await _page(app.state.database, ItemFilter(cause=cause, search="MIL")))
     assert found == [name for name in CAUSES[cause] if name == "Milk"]
     assert _names(await _page(app.state.database, ItemFilter(cause=cause, tag="white", after=1))) == found
+
+
+async def _expiring(database: Database, cause: AlertCause, **more: Any) -> list[tuple[str, int, int]]:
+    """A page of what expires: the name, the SKU, and in how many days it expires."""
+    paging = {name: more.pop(name) for name in ("skip", "limit") if name in more}
+    page = await _page(database, ItemFilter(cause=cause, **more), **paging)
+    lots = [(each.item.name, each.expiring) for each in page]
+    return [(name, lot.sku_id, (lot.expiry_date - clock.today()).days) for name, lot in lots if lot is not None]
+
+
+async def test_what_expires_is_listed_by_date(app: Litestar, member: AsyncClient) -> None:
+    shelf, database = await new_location(member), app.state.database
+    days = {"Late": [7, 3000], "Both": [4, -4], "Soon": [1], "Today": [6, 0], "Long ago": [-9, 6], "Never": [3000]}
+    for name, lots in days.items():
+        item = await new_item(member, name)
+        await new_stock(member, item, shelf, 1)
+        for number in lots:
+            await new_stock(member, item, shelf, 1, expiry_date=str(clock.today() + timedelta(days=number)))
+    soon = await _expiring(database, AlertCause.EXPIRING)
+    assert [(name, number) for name, _, number in soon] == [
+        ("Today", 0), ("Soon", 1), ("Both", 4), ("Long ago", 6), ("Late", 7)
+    ]  # fmt: skip
+    past = await _expiring(database, AlertCause.EXPIRED)
+    assert [(name, number) for name, _, number in past] == [("Long ago", -9), ("Both", -4)]
+    for cause, whole in ((AlertCause.EXPIRING, soon), (AlertCause.EXPIRED, past)):
+        pages: list[tuple[str, int, int]] = []
+        while page := await _expiring(
+            database,
+            cause,
+            after=pages[-1][1] if pages else 0,
+            after_day=clock.today() + timedelta(days=pages[-1][2]) if pages else None,
+            limit=2,
+        ):
+            pages += page
+        assert pages == whole
+        assert await _expiring(database, cause, skip=1, limit=2) == whole[1:3]
+    # A page begins after its position also when what was there is used up.
+    made(await member.put(f"/skus/{soon[1][1]}/quantity", json={"quantity": 0}))
+    position = {"after": soon[1][1], "after_day": clock.today() + timedelta(days=1)}
+    assert await _expiring(database, AlertCause.EXPIRING, **position) == soon[2:]
+
+
+async def test_lots_of_one_date_are_listed_once_each(app: Litestar, member: AsyncClient) -> None:
+    shelf, today = await new_location(member), str(clock.today())
+    items = [await new_item(member, f"Item {number}") for number in range(3)]
+    for lot in ("A", "B"):
+        for item in reversed(items):
+            await new_stock(member, item, shelf, 1, expiry_date=today, lot=lot)
+    seen: list[tuple[str, int, int]] = []
+    while page := await _expiring(
+        app.state.database,
+        AlertCause.EXPIRING,
+        after=seen[-1][1] if seen else 0,
+        after_day=clock.today() if seen else None,
+        limit=1,
+    ):
+        seen += page
+    assert [name for name, _, _ in seen] == ["Item 2", "Item 1", "Item 0"]
 
 
 async def test_items_are_found_by_their_ids_in_the_given_order(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from datetime import date
+from typing import Annotated, Any, NamedTuple
 
 from litestar import get
 from litestar.params import Parameter, QueryParameter
@@ -34,12 +36,28 @@ ROWS = 50
 _LOCATIONS = 5
 # At most this many earlier pages are in the address, to go back to.
 _MOST_BACK = 40
+_POSITION = re.compile(r"([0-9]{1,19})(?:\.([0-9]{8}))?")
 
 Text = Annotated[str, Parameter(max_length=200)]
 TypeId = Annotated[int | None, Parameter(ge=1, le=MAX_ID)]
 _SLOW = ("storage_type", "needs_review", "type_id", "within", "tag", "hidden", "field")
 # Forms send their empty fields.
-_EMPTY = {"may_be_empty": ("storage_type", "needs_review", "type_id", "within", "cause", "hidden")}
+_EMPTY = {"may_be_empty": ("storage_type", "needs_review", "type_id", "within", "cause", "hidden", "cursor_day")}
+
+
+class _Position(NamedTuple):
+    """The end of a page, after which the next one begins: an item, or in a list by expiry a SKU and its date."""
+
+    after: int
+    day: date | None = None
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """The parameters of the page that begins there."""
+        return {"cursor": self.after, "cursor_day": self.day and self.day.isoformat()}
+
+    def __str__(self) -> str:
+        return str(self.after) if self.day is None else f"{self.after}.{self.day.isoformat().replace('-', '')}"
 
 
 class _Found(Struct):
@@ -67,6 +85,7 @@ async def show_items(
     tag_text: Text = "",
     hidden: bool = False,
     after: After = 0,
+    cursor_day: date | None = None,
     page_number: Annotated[int, QueryParameter(name="page", ge=1, le=10**6)] = 1,
     back: Annotated[str, Parameter(max_length=1000)] = "",
 ) -> Html:
@@ -85,6 +104,7 @@ async def show_items(
         type_id=type_id,
         tag=tag[:50] or None,
         after=after,
+        after_day=cursor_day,
         cause=cause,
         within=within,
         fields=fields,
@@ -121,7 +141,7 @@ async def show_items(
         found=found,
         q=query,
         filters=filters,
-        is_filtered=wanted != ItemFilter(search=wanted.search, after=after),
+        is_filtered=wanted != ItemFilter(search=wanted.search, after=after, after_day=cursor_day),
         fields=fields,
         field_query=field_query,
         field_inputs=inputs,
@@ -139,18 +159,34 @@ async def show_items(
 async def _list(read: Connection, wanted: ItemFilter, soon_days: int, number: int, back: str) -> _Found:
     items = await list_stocked_items(read, wanted, skip=0, limit=ROWS + 1)
     found = _Found(of_stocked(items[:ROWS], soon_days))
-    passed = [each for each in back.split("-") if each.isascii() and each.isdigit()]
+    passed = [each for each in map(_read_position, back.split("-")) if each is not None]
     if len(items) > ROWS:
-        earlier = "-".join([*passed, str(wanted.after)][-_MOST_BACK:])
-        found.next = {"cursor": items[ROWS - 1].item.id, "page": number + 1, "back": earlier}
+        last = items[ROWS - 1]
+        position = (
+            _Position(last.item.id)
+            if last.expiring is None
+            else _Position(last.expiring.sku_id, last.expiring.expiry_date)
+        )
+        earlier = "-".join(map(str, [*passed, _Position(wanted.after, wanted.after_day)][-_MOST_BACK:]))
+        found.next = {**position.query, "page": number + 1, "back": earlier}
     if wanted.after:
         # The first page, where the way back is not known.
-        cursor = int(passed[-1]) if passed else 0
-        is_first = not cursor or number < 3
+        position = passed[-1] if passed else _Position(0)
+        is_first = not position.after or number < 3
         found.previous = (
-            {} if is_first else {"cursor": cursor, "page": number - 1, "back": "-".join(passed[:-1]) or None}
+            {} if is_first else {**position.query, "page": number - 1, "back": "-".join(map(str, passed[:-1])) or None}
         )
     return found
+
+
+def _read_position(text: str) -> _Position | None:
+    """What `str` made of a position; None for any other text."""
+    if not (found := _POSITION.fullmatch(text)):
+        return None
+    try:
+        return _Position(int(found[1]), date.fromisoformat(found[2]) if found[2] else None)
+    except ValueError:
+        return None
 
 
 async def _locations(read: Connection, query: str) -> list[Any]:

@@ -13,6 +13,7 @@ from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.languages import Text, _
+from stocky.pages.list_units import read_units
 from stocky.pages.parameters import PageNumber
 from stocky.pages.rendering import Html, page, see_other
 from stocky.shopping import repository
@@ -95,11 +96,16 @@ async def show_list_log(
     shopping_list = await repository.get_list(read, list_id, user)
     skip = (page_number - 1) * PAGE
     log = await repository.list_log(read, list_id, user, action_type=None, skip=skip, limit=PAGE + 1)
+    about = [each.details for each in log[:PAGE]]
+    units = await read_units(
+        read, [each.get("item_id") for each in about], [each.get("stock_event_id") for each in about]
+    )
     return page(
         request,
         "list-log.html",
         shopping_list=shopping_list,
         log=log[:PAGE],
+        units=units,
         page_number=page_number,
         has_more=len(log) > PAGE,
     )

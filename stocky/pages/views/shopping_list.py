@@ -17,6 +17,7 @@ from stocky.errors import Conflict, Invalid
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, plural
+from stocky.pages.list_units import read_units
 from stocky.pages.pickers import pick_location, read_item_or_words
 from stocky.pages.put_away import LOCATION_COOKIE, chosen_location, make_rows
 from stocky.pages.rendering import Html, fragment_of, page, see_other
@@ -158,15 +159,17 @@ async def list_page(
         shopping_list = await repository.get_list(read, list_id, user)
         location = await chosen_location(request, read)
         rows = await make_rows(read, shopping_list.items, location)
-        bought = await repository.list_purchases(read, list_id, user)
-    since = clock.now() - _BASKET
+        since = clock.now() - _BASKET
+        bought = [each for each in await repository.list_purchases(read, list_id, user) if each.bought_at >= since]
+        units = await read_units(read, [each.item_id for each in bought], [each.event_id for each in bought])
     return page(
         request,
         "list.html",
         200 if form is None else form.status,
         shopping_list=shopping_list,
         rows=rows,
-        bought=[each for each in bought if each.bought_at >= since],
+        bought=bought,
+        units=units,
         location=location,
         form=form or Form(),
         done=_done(request),

@@ -111,6 +111,38 @@ async def test_ticks_wait_for_the_network_and_are_booked_once(opener: Opener) ->
     assert await page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('stocky.tick'))") == []
 
 
+async def test_units_of_a_list_show_on_a_phone(opener: Opener) -> None:
+    page = await opener("/lists", "member", width=360)
+    list_id, _ids = await new_list(page, "pins")
+    item = await call(page, "/items/", {"name": f"Flour {list_id}"})
+    stock = {"item_id": item["id"], "location_id": 1, "quantity": 4.22, "unit": "kg"}
+    await call(page, "/skus/", stock)
+    await call(page, f"/shopping-lists/{list_id}/items", {"item_id": item["id"], "quantity": 2})
+    await page.goto(page.url.replace("/lists", f"/lists/{list_id}"))
+    tick = page.locator(".ticks .tick").filter(has_text="Flour")
+    await expect(tick.locator(".amount small")).to_be_visible()
+    await expect(tick.locator(".amount")).to_have_text("2 kg")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_fields_of_a_purchase_fit_on_a_phone(opener: Opener) -> None:
+    page = await opener("/lists", "member", width=360)
+    list_id, _ids = await new_list(page, "Rice")
+    [entry] = (await call(page, f"/shopping-lists/{list_id}"))["items"]
+    await page.goto(page.url.replace("/lists", f"/lists/{list_id}/entries/{entry['id']}"))
+    boxes = [await page.locator(f"#f-{name}").bounding_box() for name in ("lot", "serial", "unit_price", "seller")]
+    for before, box in zip([None, *boxes], boxes, strict=False):
+        assert box is not None
+        assert box["width"] > 240
+        # Each is below the one before it.
+        assert before is None or box["y"] > before["y"] + before["height"]
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    lot, serial = [await page.locator(f"#f-{name}").bounding_box() for name in ("lot", "serial")]
+    assert lot is not None
+    assert serial is not None
+    assert (lot["y"], lot["width"]) == (serial["y"], serial["width"])
+
+
 async def test_refused_ticks_say_why(opener: Opener) -> None:
     page = await opener("/lists", "member")
     list_id, ids = await new_list(page, "Soap")

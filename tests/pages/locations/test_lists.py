@@ -24,6 +24,11 @@ async def put(member: AsyncClient, weekly: Json, **entry: object) -> Json:
     return made(await member.post(f"/shopping-lists/{weekly['id']}/items", json=entry))
 
 
+def plain(page: str) -> str:
+    """The words of a page, without its elements."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
 async def names(member: AsyncClient, weekly: Json) -> list[str]:
     entries = (await get(member, f"/shopping-lists/{weekly['id']}"))["items"]
     return [entry["text"] or entry["item"]["name"] for entry in entries]
@@ -89,6 +94,89 @@ async def test_what_was_ticked_can_be_put_back(browse: Browse, member: AsyncClie
     assert {each["quantity"] for each in (await get(member, "/shopping-lists/1"))["items"]} == {2, 3}
     assert await total(member, item) == 0
     assert (await browser.submit(undos[0])).status_code == 404
+
+
+async def test_what_was_bought_is_shown_beside_what_was_planned(
+    browse: Browse, member: AsyncClient, weekly: Json
+) -> None:
+    item, shelf = await new_item(member, "Milk"), await new_location(member)
+    browser = await browse("member")
+
+    async def buy(quantity: str, planned: int) -> None:
+        entry = next(iter((await get(member, "/shopping-lists/1"))["items"]), None)
+        entry = entry or await put(member, weekly, item_id=item["id"], quantity=planned)
+        form = {"item_id": item["id"], "location_id": shelf["id"], "quantity": quantity}
+        assert (await browser.submit(f"/lists/1/entries/{entry['id']}/buy", form)).status_code == 303
+
+    await buy("3", planned=1)
+    text = plain((await browser.show("/lists/1")).text)
+    assert "Bought just now Milk 3 · 1 planned · member" in text
+    assert "Bought: Milk 3 · 1 planned · member" in plain((await browser.show("/lists/1/log")).text)
+    [log] = (await get(member, "/shopping-lists/1/logs", action_type="item_removed"))["items"]
+    assert (log["details"]["bought"], log["details"]["quantity"]) == (3, 1)
+    # Put back, all of it leaves the stock, and the list has what was planned.
+    await browser.submit(f"/lists/1/purchases/{log['id']}/undo")
+    assert await total(member, item) == 0
+    [entry] = (await get(member, "/shopping-lists/1"))["items"]
+    assert entry["quantity"] == 1
+    await browser.submit(f"/lists/1/entries/{entry['id']}", {"quantity": "6"})
+    await buy("2", planned=6)
+    await buy("4", planned=6)
+    assert "Bought just now Milk 4 · member" in plain((await browser.show("/lists/1")).text)
+    text = plain((await browser.show("/lists/1/log")).text)
+    assert "Bought: Milk 4 · member" in text
+    assert "Bought: Milk 2 · on the list: 6 → 4 · member" in text
+
+
+async def test_amounts_have_the_unit_of_the_item(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    flour, shelf = await new_item(member, "Flour"), await new_location(member)
+    await new_stock(member, flour, shelf, 4.22, unit="kg")
+    await new_stock(member, flour, shelf, 500, unit="g", lot="opened bag")
+    await new_stock(member, flour, cellar := await new_location(member, "Cellar"), 1, unit="g")
+    entry = await put(member, weekly, item_id=flour["id"], quantity=2)
+    await put(member, weekly, text="Candles", quantity=3)
+    browser = await browse("member")
+    text = plain((await browser.show("/lists/1")).text)
+    # What is in two units at one location has no sum.
+    assert "Flour goes to Shelf · 4.22 kg, 500 g there 2 kg" in text
+    assert "Candles 3 " in text
+    text = plain((await browser.show(f"/lists/1/entries/{entry['id']}")).text)
+    assert "Shelf 4.22 kg" in text
+    assert "Amount to buy kg" in text
+    await browser.submit(f"/lists/1/entries/{entry['id']}", {"quantity": "3"})
+    form = {"item_id": flour["id"], "location_id": shelf["id"], "quantity": "1.5"}
+    await browser.submit(f"/lists/1/entries/{entry['id']}/buy", form)
+    # A purchase is in the unit of the stock at its location, as its event is.
+    form |= {"location_id": cellar["id"]}
+    await browser.submit(f"/lists/1/entries/{entry['id']}/buy", form)
+    assert "Bought just now Flour 1500 g · 1.5 kg planned · member" in plain((await browser.show("/lists/1")).text)
+    text = plain((await browser.show("/lists/1/log")).text)
+    for line in (
+        "Added: Flour 2 kg",
+        "Changed: Flour 2 kg → 3 kg",
+        "Bought: Flour 1.5 kg · on the list: 3 kg → 1.5 kg",
+        "Bought: Flour 1500 g · 1.5 kg planned",
+        "Added: Candles 3",
+    ):
+        assert f"{line} · member" in text
+
+
+async def test_price_names_the_amount_that_it_is_for(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    flour, eggs, shelf = await new_item(member, "Flour"), await new_item(member, "Eggs"), await new_location(member)
+    sku = await new_stock(member, flour, shelf, 4, unit="kg")
+    browser = await browse("member")
+    for item, hint in ((flour, "For one kg."), (eggs, "For one piece.")):
+        entry = await put(member, weekly, item_id=item["id"])
+        assert hint in plain((await browser.show(f"/lists/1/entries/{entry['id']}")).text)
+    # Where the unit can be another one, the hint says so.
+    form = {"location_id": shelf["id"], "quantity": "none", "unit": "g"}
+    for item, unit in ((flour, "kg"), (eggs, "piece")):
+        text = plain((await browser.show(f"/items/{item['id']}/stock/new")).text)
+        assert f"For one {unit}, or for one of another unit" in text
+        answer = await browser.submit(f"/items/{item['id']}/stock/new", form)
+        assert "For one g, or for one of another unit" in plain(answer.text)
+    text = plain((await browser.show(f"/items/{flour['id']}/stock/{sku['id']}")).text)
+    assert "For one kg of what is added, or for one of another unit" in text
 
 
 async def test_tick_without_a_location_asks_for_one(browse: Browse, member: AsyncClient, weekly: Json) -> None:

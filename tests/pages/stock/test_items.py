@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from httpx import AsyncClient
 
+from stocky import clock
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
@@ -94,6 +97,35 @@ async def test_list_has_pages(admin: AsyncClient, browse: Browse) -> None:
     # From the last page one goes back to the second one.
     assert "page=2" in path
     assert "Part 050" in (await reader.show(path)).text
+
+
+async def test_what_expires_is_shown_by_date(admin: AsyncClient, browse: Browse) -> None:
+    shelf, today = await new_location(admin), clock.today()
+    for number in range(60):
+        item = await new_item(admin, f"Part {number:02}", min_quantity=9)
+        for days in (1 + number % 7, -1 - number):
+            await new_stock(admin, item, shelf, 1, expiry_date=str(today + timedelta(days=days)))
+    reader = await browse("reader")
+    for cause, word in (("expiring", "expires"), ("expired", "expired")):
+        pages = [await reader.show(f"/items?cause={cause}")]
+        [onward] = [link for link in Page(pages[0].text).links if "page=2" in link]
+        pages.append(await reader.show(onward))
+        shown = [
+            (link, date)
+            for page in pages
+            for link, date in re.findall(
+                rf'href="(/items/\d+)">Part.*?{word} <time datetime="([\d-]+)"', page.text, re.DOTALL
+            )
+        ]
+        dates = [date for _, date in shown]
+        assert len({link for link, _ in shown}) == len(shown) == 60
+        assert dates == sorted(dates)
+        assert (dates[0] >= str(today)) is (cause == "expiring")
+        # Back to the first page.
+        assert any(link == f"/items?cause={cause}" and "prev" in pages[1].text for link in Page(pages[1].text).links)
+    for position in ("cursor=1&cursor_day=", "cursor=1&cursor_day=0001-01-01", "cursor=1&back=1.20260230-x-1.5"):
+        assert "Part 59" in (await reader.show(f"/items?cause=expired&{position}")).text
+    assert (await reader.get("/items?cause=expired&cursor_day=never")).status_code == 422
 
 
 async def test_empty_states_say_what_to_do(browse: Browse) -> None:
