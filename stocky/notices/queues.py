@@ -23,7 +23,7 @@ MAX_CAUSES = 5_000
 
 
 class ChannelQueue(msgspec.Struct, frozen=True, kw_only=True):
-    """An active channel with all that sending needs; the state is None before its start. `target` is secret."""
+    """A channel with all that sending needs; the state is None before its start. `target` is secret."""
 
     id: int
     name: str
@@ -36,6 +36,7 @@ class ChannelQueue(msgspec.Struct, frozen=True, kw_only=True):
     quiet_from: str | None
     quiet_until: str | None
     timezone: str
+    is_active: bool
     is_settling: bool | None
     failures: int | None
     failing_since: datetime | None

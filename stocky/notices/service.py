@@ -105,6 +105,8 @@ class Notices:
         self._reported: str | None = ""
         self._wake = asyncio.Event()
         self._sending: dict[int, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._is_closing = False
         self._look_at_others_at = self._tidy_at = time.monotonic()
         self._task = database.supervisor.task(
             "notices", self._look, lambda: wait_for(self._wake, LOOK_SECONDS), retry_seconds=LOOK_SECONDS
@@ -119,6 +121,7 @@ class Notices:
 
     async def close(self) -> None:
         """Stops after the attempts in progress, or cancels them after CLOSE_SECONDS; those are made again."""
+        self._is_closing = True
         await self._task.close()
         tasks = list(self._sending.values())
         if tasks:
@@ -197,8 +200,9 @@ class Notices:
         for queue in channels:
             if queue.is_settling is None or queue.is_settling:
                 await self._settle(queue)
-            elif queue.id not in self._sending and len(self._sending) < AT_ONCE and self._may_send(queue):
-                task = asyncio.create_task(self._send(queue), name=f"notices of channel {queue.id}")
+            elif queue.id not in self._sending and self._may_send(queue):
+                # One for each channel, since slow ones with lower ids would keep a slot from the others.
+                task = asyncio.create_task(self._send_in_slot(queue.id), name=f"notices of channel {queue.id}")
                 self._sending[queue.id] = task
                 task.add_done_callback(partial(self._ended, queue.id))
 
@@ -234,6 +238,16 @@ class Notices:
         if self._paused_until.get(queue.id, 0.0) > time.monotonic():
             return False
         return not is_quiet(now, queue.quiet_from, queue.quiet_until, zone)
+
+    async def _send_in_slot(self, channel_id: int) -> None:
+        """Waits for one of the slots, in turn; meanwhile the channel may have changed or its quiet hours begun."""
+        async with self._slots:
+            if self._is_closing:
+                return
+            async with self._database.read() as read:
+                queue = await queues.get_queue(read, channel_id)
+            if queue is not None and queue.is_active and queue.is_settling is False and self._may_send(queue):
+                await self._send(queue)
 
     async def _send(self, queue: ChannelQueue) -> None:
         """Sends one message about all that is due for a channel, if anything is."""

@@ -100,6 +100,19 @@ async def test_daily_causes_are_one_message_a_day(admin: AsyncClient, mail: Mail
     assert len(mail.messages) == 1
 
 
+async def test_every_channel_gets_its_turn(admin: AsyncClient, mail: MailServer) -> None:
+    # More than are sent to at once: most of them have nothing to send, and the first ones fail.
+    mail.answers = ["451 try later"] * 5
+    for _ in range(5):
+        await new_channel(admin, "low_stock")
+    for _ in range(5):
+        await new_channel(admin, "expired")
+    await new_channel(admin, "low_stock", recipients=["last@example.org"])
+    await low_item(admin, "Coffee")
+    await mail.until(6)
+    assert "last@example.org" in [each["To"] for each in mail.messages]
+
+
 async def test_failed_message_is_retried_and_its_error_shown(
     admin: AsyncClient, root: AsyncClient, mail: MailServer
 ) -> None:
