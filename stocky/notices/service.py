@@ -174,7 +174,8 @@ class Notices:
             raise Conflict(mail.NOT_SET_UP, field="recipients")
 
     def _look_anew(self) -> None:
-        """The data is another: what is known about backups and jobs of the former data is gone."""
+        """The data is another: what is known about backups and jobs of the former data is gone, and so is the lease."""
+        self._leased_until = 0.0
         self._look_at_others_at = time.monotonic()
         self._unrecorded.clear()
         self._reported = ""
@@ -183,9 +184,12 @@ class Notices:
     async def _look(self) -> None:
         """Finds causes, and starts sending to each channel that has something to send and may."""
         async with self._database.read() as read:
-            if not await queues.count_channels(read):
-                return
-        if not await self._hold_lease():
+            has_channels = await queues.count_channels(read) > 0
+        # Without channels, what was raised about the last one is resolved, once.
+        if not (has_channels or self._reported is not None) or not await self._hold_lease():
+            return
+        await self._report_failing()
+        if not has_channels:
             return
         await self._causes.look_at_alerts()
         if time.monotonic() >= self._look_at_others_at:
@@ -194,7 +198,6 @@ class Notices:
         if time.monotonic() >= self._tidy_at:
             await self._causes.tidy()
             self._tidy_at = time.monotonic() + TIDY_SECONDS
-        await self._report_failing()
         async with self._database.read() as read:
             channels = await queues.list_queues(read)
         for queue in channels:
@@ -212,6 +215,9 @@ class Notices:
         if self._database.dialect == "sqlite" or self._leased_until - now > MARGIN.total_seconds():
             return True
         is_ours = await self._database.run(queues.claim_lease, self._owner, clock.now() + LEASE)
+        if not is_ours or self._leased_until <= now:
+            # Another process may have reported meanwhile.
+            self._reported = ""
         self._leased_until = now + LEASE.total_seconds() if is_ours else 0.0
         return is_ours
 

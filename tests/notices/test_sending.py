@@ -147,7 +147,7 @@ async def test_channel_that_fails_for_long_raises_an_alert(
 ) -> None:
     monkeypatch.setattr("stocky.notices.service.PATIENCE", timedelta())
     mail.answers = ["451 try later"] * 1_000
-    await new_channel(admin, "low_stock", name="Phone of Anna")
+    channel = await new_channel(admin, "low_stock", name="Phone of Anna")
     await low_item(admin, "Coffee")
 
     async def alerts() -> list[Json]:
@@ -160,6 +160,12 @@ async def test_channel_that_fails_for_long_raises_an_alert(
     async def is_resolved() -> bool:
         return not await alerts()
 
+    await until_so(is_resolved)
+    # It is resolved as well when the last channel is deleted while it fails.
+    mail.answers = ["451 try later"] * 1_000
+    await low_item(admin, "Tea")
+    await until_so(alerts)
+    assert (await admin.delete(f"/notices/channels/{channel['id']}")).status_code == 204
     await until_so(is_resolved)
 
 
