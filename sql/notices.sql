@@ -160,9 +160,9 @@ SELECT channel.id, notice.id, CAST(NULL AS TIMESTAMPTZ)
 ON CONFLICT DO NOTHING;
 
 -- note_notice_success --
--- Records that a channel works.
+-- Records that a channel works, except for the recipients that :refused names.
 UPDATE notice_queue
-   SET failures = 0, failing_since = NULL, last_error = NULL, next_attempt_at = :now, last_sent_at = :now
+   SET failures = 0, failing_since = NULL, last_error = :refused, next_attempt_at = :now, last_sent_at = :now
  WHERE channel_id = :channel_id;
 
 -- note_notice_failure --

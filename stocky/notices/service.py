@@ -36,6 +36,7 @@ from stocky.metrics import Metrics
 from stocky.monitoring.storage import Storage
 from stocky.notices import mail, queues, repository
 from stocky.notices.causes import Causes
+from stocky.notices.mail import MailOutcome
 from stocky.notices.queues import ChannelQueue
 from stocky.notices.schemas import ChannelKind, NewNoticeChannel, NoticeChannel, NoticeChannelChange, NoticeTest
 from stocky.notices.service_client import ServiceClient
@@ -66,11 +67,12 @@ _log = logging.getLogger(__name__)
 
 
 class _Sent(Struct, frozen=True):
-    """A message that was sent; `day` is the daily message that was in it."""
+    """A message that was sent; `day` is the daily message in it, `refused` the recipients that do not get it."""
 
     queue: ChannelQueue
     pending: list[PendingNotice]
     day: datetime | None
+    refused: str | None
 
 
 class Notices:
@@ -160,12 +162,13 @@ class Notices:
         if queue is None:
             raise NotFound(f"There is no channel of notices with id {channel_id}")
         text = await asyncio.to_thread(compose_test, queue.name, queue.language, self.translate)
-        error = await self._attempt(queue, text, secrets.token_hex(16))
-        if error is None:
-            # What waits for the channel is sent at once.
-            await self._database.run(queues.note_success, channel_id)
-            self._wake.set()
-        return NoticeTest(is_sent=error is None, error=error)
+        outcome = await self._attempt(queue, text, secrets.token_hex(16))
+        if outcome.error is not None:
+            return NoticeTest(is_sent=False, error=outcome.error)
+        # What waits for the channel is sent at once.
+        await self._database.run(queues.note_success, channel_id, outcome.refused)
+        self._wake.set()
+        return NoticeTest(is_sent=True, error=outcome.refused)
 
     async def _check(self, url: str | None, *, has_recipients: bool) -> None:
         if url is not None:
@@ -271,38 +274,40 @@ class Notices:
         if not await self._hold_lease():
             return
         text = await asyncio.to_thread(compose, pending, queue.language, self.translate)
-        error = await self._attempt(queue, text, _message_id(queue, pending))
+        outcome = await self._attempt(queue, text, _message_id(queue, pending))
         if self._database.gate.epoch != epoch:
             # The causes are those of data that a restore has replaced.
             return
-        if error is None:
+        if outcome.error is None:
             self.sent += 1
-            self._unrecorded[queue.id] = _Sent(queue, pending, day)
+            if outcome.refused is not None:
+                _log.warning("Channel %d of notices: %s", queue.id, outcome.refused)
+            self._unrecorded[queue.id] = _Sent(queue, pending, day, outcome.refused)
             await self._record(queue.id)
             return
         self.failed += 1
-        _log.warning("Channel %d of notices (%s): %s", queue.id, queue.kind.value, error)
+        _log.warning("Channel %d of notices (%s): %s", queue.id, queue.kind.value, outcome.error)
         pause = back_off(queue.failures or 0)
         self._paused_until[queue.id] = time.monotonic() + pause.total_seconds()
-        await self._database.run(queues.note_failure, queue, error, clock.now() + pause)
+        await self._database.run(queues.note_failure, queue, outcome.error, clock.now() + pause)
         # From now on the database has it, where an administrator may end it.
         del self._paused_until[queue.id]
 
     async def _record(self, channel_id: int) -> None:
         """Records what was sent. While the database cannot, it stays here and is not sent again."""
         sent = self._unrecorded[channel_id]
-        await self._database.run(queues.note_sent, sent.queue, sent.pending, sent.day)
+        await self._database.run(queues.note_sent, sent.queue, sent.pending, sent.day, sent.refused)
         self._unrecorded.pop(channel_id, None)
 
-    async def _attempt(self, queue: ChannelQueue, text: NoticeText, message_id: str) -> str | None:
-        """Attempts to send; returns the failure. Every error counts as one, so that the next attempt waits."""
+    async def _attempt(self, queue: ChannelQueue, text: NoticeText, message_id: str) -> MailOutcome:
+        """Attempts to send; returns the outcome. Every error counts as one, so that the next attempt waits."""
         try:
             if queue.kind is ChannelKind.EMAIL:
                 return await mail.send_mail(self._mail, queue.recipients, text, message_id)
-            return await self._services.send(queue.target, text)
+            return MailOutcome(await self._services.send(queue.target, text))
         except Exception as error:  # noqa: BLE001 - counted as a failure, so that the next attempt waits
             _log.exception("Channel %d of notices: internal error while sending", queue.id)
-            return f"internal error ({type(error).__name__}); see the log"
+            return MailOutcome(f"internal error ({type(error).__name__}); see the log")
 
     def _ended(self, channel_id: int, task: asyncio.Task[None]) -> None:
         self._sending.pop(channel_id, None)

@@ -142,6 +142,26 @@ async def test_failed_message_is_retried_and_its_error_shown(
     assert samples["stocky_notice_channels_failing"] == 0
 
 
+@pytest.mark.one_database
+async def test_refused_recipient_of_several_is_shown(admin: AsyncClient, mail: MailServer) -> None:
+    mail.refused = {"ben@example.org"}
+    channel = await new_channel(admin, "low_stock", recipients=["anna@example.org", "ben@example.org"])
+    path = f"/notices/channels/{channel['id']}"
+    await low_item(admin, "Coffee")
+
+    async def is_recorded() -> Any:
+        found = await get(admin, path)
+        return found if found["last_sent_at"] else None
+
+    sent = await until_so(is_recorded)
+    assert sent["last_error"].endswith("refused ben@example.org: 550 5.1.1 no such mailbox")
+    assert sent["failing_since"] is None
+    assert made(await admin.post(f"{path}/test")) == {"is_sent": True, "error": sent["last_error"]}
+    mail.refused = set()
+    assert made(await admin.post(f"{path}/test")) == {"is_sent": True, "error": None}
+    assert (await get(admin, path))["last_error"] is None
+
+
 async def test_channel_that_fails_for_long_raises_an_alert(
     admin: AsyncClient, mail: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
