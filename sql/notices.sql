@@ -76,18 +76,18 @@ UPDATE notice_queue
 -- list_notice_queues --
 -- The active channels with all that sending needs; their state is null before their start.
 SELECT channel.id, channel.name, channel.kind, channel.target, channel.language, channel.at_once, channel.daily,
-       channel.daily_at, channel.quiet_from, channel.quiet_until, channel.timezone, queue.is_settling, queue.failures,
-       queue.failing_since, queue.next_attempt_at, queue.daily_done_at
+       channel.daily_at, channel.quiet_from, channel.quiet_until, channel.timezone, channel.is_active,
+       queue.is_settling, queue.failures, queue.failing_since, queue.next_attempt_at, queue.daily_done_at
   FROM notice_channel AS channel
   LEFT JOIN notice_queue AS queue ON queue.channel_id = channel.id
  WHERE channel.is_active
  ORDER BY channel.id;
 
 -- get_notice_queue --
--- One active channel with all that sending needs.
+-- One channel with all that sending needs.
 SELECT channel.id, channel.name, channel.kind, channel.target, channel.language, channel.at_once, channel.daily,
-       channel.daily_at, channel.quiet_from, channel.quiet_until, channel.timezone, queue.is_settling, queue.failures,
-       queue.failing_since, queue.next_attempt_at, queue.daily_done_at
+       channel.daily_at, channel.quiet_from, channel.quiet_until, channel.timezone, channel.is_active,
+       queue.is_settling, queue.failures, queue.failing_since, queue.next_attempt_at, queue.daily_done_at
   FROM notice_channel AS channel
   LEFT JOIN notice_queue AS queue ON queue.channel_id = channel.id
  WHERE channel.id = :id;
@@ -160,9 +160,9 @@ SELECT channel.id, notice.id, CAST(NULL AS TIMESTAMPTZ)
 ON CONFLICT DO NOTHING;
 
 -- note_notice_success --
--- Records that a channel works.
+-- Records that a channel works, except for the recipients that :refused names.
 UPDATE notice_queue
-   SET failures = 0, failing_since = NULL, last_error = NULL, next_attempt_at = :now, last_sent_at = :now
+   SET failures = 0, failing_since = NULL, last_error = :refused, next_attempt_at = :now, last_sent_at = :now
  WHERE channel_id = :channel_id;
 
 -- note_notice_failure --

@@ -25,7 +25,7 @@ class BackupState(StrEnum):
     NONE = "none"
     # The newest one does not restore.
     BROKEN = "broken"
-    # The last scheduled one was not made.
+    # The last scheduled one was not made; so it stays until one is, also while the next is being made.
     FAILED = "failed"
 
 
@@ -38,7 +38,7 @@ class Judgement(Struct, frozen=True):
 
 
 def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> Judgement:
-    """The state of the stored backups, newest first, and of the last scheduled backup's job."""
+    """The state of the stored backups, newest first, by them and the job of the last scheduled one that has ended."""
     latest = now + clock.SKEW
     good = next((each for each in backups if each.is_good and each.created_at <= latest), None)
     failed = next((each for each in backups if each.problems and each.reason is not Reason.UPLOADED), None)

@@ -216,6 +216,13 @@ async def list_jobs(
     return [_job(row, read.dialect) for row in rows]
 
 
+async def get_last_ended(read: Connection, kind: str) -> Job | None:
+    """The newest job of a kind that has ended, whether or not another one waits or runs."""
+    ended = [each for status in (JobStatus.DONE, JobStatus.FAILED)
+             for each in await list_jobs(read, skip=0, limit=1, status=status, kind=kind)]  # fmt: skip
+    return max(ended, key=lambda job: job.id, default=None)
+
+
 async def list_open_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
     """The parameters of the queued and running jobs of a kind."""
     return [each.parameters for each in await read.all("list_open_jobs", _Open, kind=kind)]

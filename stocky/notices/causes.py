@@ -84,11 +84,11 @@ class Causes:
         backups = await self._backups.list_backups()
         free = await self._storage.measure_free()
         async with self._database.read() as read:
-            scheduled = await jobs.list_jobs(read, skip=0, limit=1, kind=SCHEDULED_BACKUP)
+            scheduled = await jobs.get_last_ended(read, SCHEDULED_BACKUP)
             failed = await read.all("list_failed_jobs", _FailedJob, without=SCHEDULED_BACKUP)
             lasting = await read.all("list_other_notices", _Lasting)
         was_full = any(each.cause == NoticeCause.DISK_FULL.value for each in lasting)
-        judgement = judge(backups, next(iter(scheduled), None), clock.now())
+        judgement = judge(backups, scheduled, clock.now())
         found = [*_of_backups(judgement), *_of_disk(free, was_full=was_full), *map(_of_job, failed)]
         known = {(each.cause, each.subject) for each in lasting}
         new = [each for each in found if (each.cause.value, each.subject) not in known]

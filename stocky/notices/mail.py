@@ -14,6 +14,7 @@ from email.utils import formatdate
 
 import aiosmtplib
 from aiosmtplib import SMTPException
+from msgspec import Struct
 
 from stocky.config import MailSettings
 from stocky.logs.redaction import MASK, redact
@@ -25,18 +26,25 @@ LONGEST_ANSWER = 500
 QUIT_SECONDS = 2
 
 
+class MailOutcome(Struct, frozen=True):
+    """`error` is why nobody gets the message; `refused` names the recipients that do not, where others do."""
+
+    error: str | None = None
+    refused: str | None = None
+
+
 async def send_mail(
     settings: MailSettings | None, recipients: list[str], text: NoticeText, message_id: str
-) -> str | None:
-    """Sends a message; returns the exact failure, None when the server has accepted it for all recipients."""
+) -> MailOutcome:
+    """Sends a message; the outcome has the exact failure."""
     if settings is None:
-        return NOT_SET_UP
+        return MailOutcome(NOT_SET_UP)
     if not recipients:
-        return "there are no recipients; set some"
+        return MailOutcome("there are no recipients; set some")
     try:
         message = _message(settings, recipients, text, message_id)
     except ValueError as error:
-        return f"the message cannot be written ({error}); check the recipients"
+        return MailOutcome(f"the message cannot be written ({error}); check the recipients")
     client = aiosmtplib.SMTP(
         hostname=settings.host,
         port=settings.port,
@@ -49,14 +57,14 @@ async def send_mail(
         async with asyncio.timeout(settings.timeout):
             return await _send(client, settings, recipients, message)
     except TimeoutError:
-        return f"the mail server {settings.address} did not answer within {settings.timeout} seconds"
+        return MailOutcome(f"the mail server {settings.address} did not answer within {settings.timeout} seconds")
     finally:
         await _quit(client)
 
 
 async def _send(
     client: aiosmtplib.SMTP, settings: MailSettings, recipients: list[str], message: EmailMessage
-) -> str | None:
+) -> MailOutcome:
     server = f"the mail server {settings.address}"
     try:
         await client.connect()
@@ -64,25 +72,27 @@ async def _send(
             await client.login(settings.user, settings.password)
         refused, _ = await client.send_message(message, sender=settings.sender_address, recipients=recipients)
     except aiosmtplib.SMTPAuthenticationError as error:
-        return f"{server} refused the user or password: {_answer(settings, error)}"
+        return MailOutcome(f"{server} refused the user or password: {_answer(settings, error)}")
     except aiosmtplib.SMTPSenderRefused as error:
-        return f"{server} refused the sender {settings.sender_address}: {_answer(settings, error)}"
+        return MailOutcome(f"{server} refused the sender {settings.sender_address}: {_answer(settings, error)}")
     except aiosmtplib.SMTPRecipientsRefused as error:
-        return f"{server} refused " + "; ".join(
-            f"{each.recipient}: {_answer(settings, each)}" for each in error.recipients
-        )
+        answers = "; ".join(f"{each.recipient}: {_answer(settings, each)}" for each in error.recipients)
+        return MailOutcome(f"{server} refused {answers}")
     except aiosmtplib.SMTPResponseException as error:
-        return f"{server} answered {_answer(settings, error)}"
+        return MailOutcome(f"{server} answered {_answer(settings, error)}")
     except (SMTPException, OSError) as error:
         # A certificate that is not trusted is an OSError as well.
         reason = _shown(settings, _reason(error))
         if "STARTTLS" in reason:
-            return f"{server} cannot encrypt: {reason} Check STOCKY_SMTP_SECURITY and STOCKY_SMTP_PORT"
-        return f"{server} cannot be reached: {reason}"
+            return MailOutcome(f"{server} cannot encrypt: {reason} Check STOCKY_SMTP_SECURITY and STOCKY_SMTP_PORT")
+        return MailOutcome(f"{server} cannot be reached: {reason}")
     if refused:
         # The others have it: repeating it would send it to them again.
-        return None if len(refused) < len(recipients) else f"{server} refused all recipients"
-    return None
+        answers = "; ".join(
+            f"{recipient}: {answer.code} {_shown(settings, answer.message)}" for recipient, answer in refused.items()
+        )
+        return MailOutcome(refused=f"{server} refused {answers}")
+    return MailOutcome()
 
 
 async def _quit(client: aiosmtplib.SMTP) -> None:

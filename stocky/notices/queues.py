@@ -23,7 +23,7 @@ MAX_CAUSES = 5_000
 
 
 class ChannelQueue(msgspec.Struct, frozen=True, kw_only=True):
-    """An active channel with all that sending needs; the state is None before its start. `target` is secret."""
+    """A channel with all that sending needs; the state is None before its start. `target` is secret."""
 
     id: int
     name: str
@@ -36,6 +36,7 @@ class ChannelQueue(msgspec.Struct, frozen=True, kw_only=True):
     quiet_from: str | None
     quiet_until: str | None
     timezone: str
+    is_active: bool
     is_settling: bool | None
     failures: int | None
     failing_since: datetime | None
@@ -109,20 +110,22 @@ async def skip_lasting(tx: Connection, channel_id: int, *, is_settled: bool) -> 
         await tx.execute("settle_notice_queue", channel_id=channel_id)
 
 
-async def note_sent(tx: Connection, queue: ChannelQueue, sent: Sequence[PendingNotice], day: datetime | None) -> None:
+async def note_sent(
+    tx: Connection, queue: ChannelQueue, sent: Sequence[PendingNotice], day: datetime | None, refused: str | None
+) -> None:
     """Records what was sent, unless the channel was deleted meanwhile; `day` is the daily message that was in it."""
     if await get_queue(tx, queue.id) is None:
         return
     now = clock.now()
     await tx.execute_many("note_notice_sent", [(queue.id, each.id, now) for each in sent])
-    await note_success(tx, queue.id)
+    await note_success(tx, queue.id, refused)
     if day is not None:
         await end_day(tx, queue.id, day)
 
 
-async def note_success(tx: Connection, channel_id: int) -> None:
-    """Records that the channel works."""
-    await tx.execute("note_notice_success", channel_id=channel_id, now=clock.now())
+async def note_success(tx: Connection, channel_id: int, refused: str | None) -> None:
+    """Records that the channel works; `refused` names the recipients for which it does not."""
+    await tx.execute("note_notice_success", channel_id=channel_id, refused=refused, now=clock.now())
 
 
 async def end_day(tx: Connection, channel_id: int, moment: datetime) -> None:

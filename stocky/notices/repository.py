@@ -121,7 +121,11 @@ async def remove_channel(tx: Connection, channel_id: int, by: Principal) -> None
 
 def service_of(url: str) -> str:
     """The part of a URL that may be shown and logged: everything else may be a password or a token."""
-    return urlsplit(url).scheme.lower()
+    try:
+        return urlsplit(url).scheme.lower()
+    except ValueError:
+        # A row may come from a backup, with a URL that nothing can read.
+        return ""
 
 
 def recipients_in(target: str) -> list[str]:

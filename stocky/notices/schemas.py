@@ -113,7 +113,10 @@ class NoticeChannel(Struct, kw_only=True):
     is_active: bool
     inactive_reason: Annotated[str | None, Meta(description="Why Stocky made it inactive")]
     last_sent_at: datetime | None
-    last_error: Annotated[str | None, Meta(description="Why the last attempt failed; null if it did not")]
+    last_error: Annotated[
+        str | None,
+        Meta(description="Why the last attempt failed, or did not reach some recipients; null if it did not"),
+    ]
     failing_since: datetime | None
     next_attempt_at: datetime | None
     created_at: datetime
@@ -169,7 +172,9 @@ class NoticeTest(Struct, kw_only=True):
     """The outcome of a test notice."""
 
     is_sent: Annotated[bool, Meta(description="Whether the mail server or the service accepted it")]
-    error: Annotated[str | None, Meta(description="The exact failure; null when it was sent")] = None
+    error: Annotated[
+        str | None, Meta(description="The exact failure; when it was sent, the recipients that were refused, or null")
+    ] = None
 
 
 def known_causes(stored: str) -> list[NoticeCause]:

@@ -36,6 +36,7 @@ from stocky.metrics import Metrics
 from stocky.monitoring.storage import Storage
 from stocky.notices import mail, queues, repository
 from stocky.notices.causes import Causes
+from stocky.notices.mail import MailOutcome
 from stocky.notices.queues import ChannelQueue
 from stocky.notices.schemas import ChannelKind, NewNoticeChannel, NoticeChannel, NoticeChannelChange, NoticeTest
 from stocky.notices.service_client import ServiceClient
@@ -66,11 +67,12 @@ _log = logging.getLogger(__name__)
 
 
 class _Sent(Struct, frozen=True):
-    """A message that was sent; `day` is the daily message that was in it."""
+    """A message that was sent; `day` is the daily message in it, `refused` the recipients that do not get it."""
 
     queue: ChannelQueue
     pending: list[PendingNotice]
     day: datetime | None
+    refused: str | None
 
 
 class Notices:
@@ -105,6 +107,8 @@ class Notices:
         self._reported: str | None = ""
         self._wake = asyncio.Event()
         self._sending: dict[int, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._is_closing = False
         self._look_at_others_at = self._tidy_at = time.monotonic()
         self._task = database.supervisor.task(
             "notices", self._look, lambda: wait_for(self._wake, LOOK_SECONDS), retry_seconds=LOOK_SECONDS
@@ -119,6 +123,7 @@ class Notices:
 
     async def close(self) -> None:
         """Stops after the attempts in progress, or cancels them after CLOSE_SECONDS; those are made again."""
+        self._is_closing = True
         await self._task.close()
         tasks = list(self._sending.values())
         if tasks:
@@ -157,12 +162,13 @@ class Notices:
         if queue is None:
             raise NotFound(f"There is no channel of notices with id {channel_id}")
         text = await asyncio.to_thread(compose_test, queue.name, queue.language, self.translate)
-        error = await self._attempt(queue, text, secrets.token_hex(16))
-        if error is None:
-            # What waits for the channel is sent at once.
-            await self._database.run(queues.note_success, channel_id)
-            self._wake.set()
-        return NoticeTest(is_sent=error is None, error=error)
+        outcome = await self._attempt(queue, text, secrets.token_hex(16))
+        if outcome.error is not None:
+            return NoticeTest(is_sent=False, error=outcome.error)
+        # What waits for the channel is sent at once.
+        await self._database.run(queues.note_success, channel_id, outcome.refused)
+        self._wake.set()
+        return NoticeTest(is_sent=True, error=outcome.refused)
 
     async def _check(self, url: str | None, *, has_recipients: bool) -> None:
         if url is not None:
@@ -171,7 +177,8 @@ class Notices:
             raise Conflict(mail.NOT_SET_UP, field="recipients")
 
     def _look_anew(self) -> None:
-        """The data is another: what is known about backups and jobs of the former data is gone."""
+        """The data is another: what is known about backups and jobs of the former data is gone, and so is the lease."""
+        self._leased_until = 0.0
         self._look_at_others_at = time.monotonic()
         self._unrecorded.clear()
         self._reported = ""
@@ -180,9 +187,12 @@ class Notices:
     async def _look(self) -> None:
         """Finds causes, and starts sending to each channel that has something to send and may."""
         async with self._database.read() as read:
-            if not await queues.count_channels(read):
-                return
-        if not await self._hold_lease():
+            has_channels = await queues.count_channels(read) > 0
+        # Without channels, what was raised about the last one is resolved, once.
+        if not (has_channels or self._reported is not None) or not await self._hold_lease():
+            return
+        await self._report_failing()
+        if not has_channels:
             return
         await self._causes.look_at_alerts()
         if time.monotonic() >= self._look_at_others_at:
@@ -191,14 +201,14 @@ class Notices:
         if time.monotonic() >= self._tidy_at:
             await self._causes.tidy()
             self._tidy_at = time.monotonic() + TIDY_SECONDS
-        await self._report_failing()
         async with self._database.read() as read:
             channels = await queues.list_queues(read)
         for queue in channels:
             if queue.is_settling is None or queue.is_settling:
                 await self._settle(queue)
-            elif queue.id not in self._sending and len(self._sending) < AT_ONCE and self._may_send(queue):
-                task = asyncio.create_task(self._send(queue), name=f"notices of channel {queue.id}")
+            elif queue.id not in self._sending and self._may_send(queue):
+                # One for each channel, since slow ones with lower ids would keep a slot from the others.
+                task = asyncio.create_task(self._send_in_slot(queue.id), name=f"notices of channel {queue.id}")
                 self._sending[queue.id] = task
                 task.add_done_callback(partial(self._ended, queue.id))
 
@@ -208,6 +218,9 @@ class Notices:
         if self._database.dialect == "sqlite" or self._leased_until - now > MARGIN.total_seconds():
             return True
         is_ours = await self._database.run(queues.claim_lease, self._owner, clock.now() + LEASE)
+        if not is_ours or self._leased_until <= now:
+            # Another process may have reported meanwhile.
+            self._reported = ""
         self._leased_until = now + LEASE.total_seconds() if is_ours else 0.0
         return is_ours
 
@@ -235,6 +248,16 @@ class Notices:
             return False
         return not is_quiet(now, queue.quiet_from, queue.quiet_until, zone)
 
+    async def _send_in_slot(self, channel_id: int) -> None:
+        """Waits for one of the slots, in turn; meanwhile the channel may have changed or its quiet hours begun."""
+        async with self._slots:
+            if self._is_closing:
+                return
+            async with self._database.read() as read:
+                queue = await queues.get_queue(read, channel_id)
+            if queue is not None and queue.is_active and queue.is_settling is False and self._may_send(queue):
+                await self._send(queue)
+
     async def _send(self, queue: ChannelQueue) -> None:
         """Sends one message about all that is due for a channel, if anything is."""
         if queue.id in self._unrecorded:
@@ -251,38 +274,40 @@ class Notices:
         if not await self._hold_lease():
             return
         text = await asyncio.to_thread(compose, pending, queue.language, self.translate)
-        error = await self._attempt(queue, text, _message_id(queue, pending))
+        outcome = await self._attempt(queue, text, _message_id(queue, pending))
         if self._database.gate.epoch != epoch:
             # The causes are those of data that a restore has replaced.
             return
-        if error is None:
+        if outcome.error is None:
             self.sent += 1
-            self._unrecorded[queue.id] = _Sent(queue, pending, day)
+            if outcome.refused is not None:
+                _log.warning("Channel %d of notices: %s", queue.id, outcome.refused)
+            self._unrecorded[queue.id] = _Sent(queue, pending, day, outcome.refused)
             await self._record(queue.id)
             return
         self.failed += 1
-        _log.warning("Channel %d of notices (%s): %s", queue.id, queue.kind.value, error)
+        _log.warning("Channel %d of notices (%s): %s", queue.id, queue.kind.value, outcome.error)
         pause = back_off(queue.failures or 0)
         self._paused_until[queue.id] = time.monotonic() + pause.total_seconds()
-        await self._database.run(queues.note_failure, queue, error, clock.now() + pause)
+        await self._database.run(queues.note_failure, queue, outcome.error, clock.now() + pause)
         # From now on the database has it, where an administrator may end it.
         del self._paused_until[queue.id]
 
     async def _record(self, channel_id: int) -> None:
         """Records what was sent. While the database cannot, it stays here and is not sent again."""
         sent = self._unrecorded[channel_id]
-        await self._database.run(queues.note_sent, sent.queue, sent.pending, sent.day)
+        await self._database.run(queues.note_sent, sent.queue, sent.pending, sent.day, sent.refused)
         self._unrecorded.pop(channel_id, None)
 
-    async def _attempt(self, queue: ChannelQueue, text: NoticeText, message_id: str) -> str | None:
-        """Attempts to send; returns the failure. Every error counts as one, so that the next attempt waits."""
+    async def _attempt(self, queue: ChannelQueue, text: NoticeText, message_id: str) -> MailOutcome:
+        """Attempts to send; returns the outcome. Every error counts as one, so that the next attempt waits."""
         try:
             if queue.kind is ChannelKind.EMAIL:
                 return await mail.send_mail(self._mail, queue.recipients, text, message_id)
-            return await self._services.send(queue.target, text)
+            return MailOutcome(await self._services.send(queue.target, text))
         except Exception as error:  # noqa: BLE001 - counted as a failure, so that the next attempt waits
             _log.exception("Channel %d of notices: internal error while sending", queue.id)
-            return f"internal error ({type(error).__name__}); see the log"
+            return MailOutcome(f"internal error ({type(error).__name__}); see the log")
 
     def _ended(self, channel_id: int, task: asyncio.Task[None]) -> None:
         self._sending.pop(channel_id, None)

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
 from stocky.addresses import TO_PRIVATE_SETTING, may_be_reached
 from stocky.logs.redaction import MASK, redact
@@ -32,11 +32,16 @@ SERVICES = frozenset(
 )
 # Parameters that name files of this server, or that would keep something on it.
 _REFUSED_PARAMETERS = frozenset({"template", "store"})
+# Where `apprise` has the parameters of a URL.
+_PARAMETERS = ("qsd", "qsd+", "qsd-", "qsd:")
 # Of one request: to connect, and to wait for the answer. The parent limits the whole.
 REQUEST_SECONDS = 8
 LONGEST_ERROR = 500
 # Shorter parts of a URL cannot be told from words.
 _SHORTEST_SECRET = 3
+# Between the subject and the body, where a service has no subjects.
+_SEPARATION = 10
+_NO_ADDRESS = "this is no address of a service; compare it with the documentation of apprise"
 _PORT = re.compile(r"[0-9]{1,5}")
 _CAUSE = re.compile(r"Caused by \w+\((?P<reason>.*)\)\)?$", re.DOTALL)
 
@@ -115,7 +120,7 @@ def send(request: ServiceMessage, report: ProgressCallback) -> ServiceOutcome:
 
         try:
             is_sent = plugin.notify(
-                title=request.subject, body=request.body, notify_type=NotifyType.INFO, body_format="text"
+                title=request.subject, body=_shortened(request, plugin), notify_type=NotifyType.INFO, body_format="text"
             )
         except Exception as error:  # noqa: BLE001 - plugins raise anything; each is a failed attempt
             problem = f"{type(error).__name__}: {error}"
@@ -138,47 +143,75 @@ def _prepare(*, to_private: bool) -> tuple[_Guard, _Records]:
 
 def _open(url: str) -> tuple[str | None, Any]:
     """What is wrong with the URL, or the plugin for it."""
-    from apprise import Apprise, AppriseAsset, plugins
+    from apprise import Apprise, AppriseAsset, AppriseAttachment, plugins
+    from apprise.attachment.base import AttachBase
 
-    given = {name.lower().lstrip("+-:") for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
-    if refused := sorted(given & _REFUSED_PARAMETERS):
-        return f"the parameter {refused[0]} is not allowed, since it names a file of this server; remove it", None
-    scheme = urlsplit(url).scheme.lower()
+    scheme = url.partition(":")[0].strip().lower()
     if scheme not in SERVICES | {"https"}:
         # Most have an encrypted form, with an s behind the name.
         names = ", ".join(sorted(each for each in SERVICES if each[:-1] not in SERVICES))
-        return f"{scheme or 'this'} is not one of the services; begin with one of {names}", None
+        return f"{scheme if scheme.isalnum() else 'this'} is not one of the services; begin with one of {names}", None
     url_to_dict: Any = plugins.url_to_dict
-    parsed = url_to_dict(url, secure_logging=True)
+    try:
+        parsed = url_to_dict(url, secure_logging=True)
+    except Exception:  # noqa: BLE001 - plugins raise anything for a wrong URL, and repeat its passwords
+        return _NO_ADDRESS, None
     if parsed is None or parsed.get("schema") not in SERVICES:
-        return "this is no address of a service; compare it with the documentation of apprise", None
+        return _NO_ADDRESS, None
+    # As `apprise` splits the URL, which is not as `urlsplit` does.
+    given = {name.lstrip("+-:").strip().lower() for kind in _PARAMETERS for name in parsed.get(kind) or {}}
+    if refused := sorted(_REFUSED_PARAMETERS & (given | parsed.keys())):
+        return _refused(refused[0]), None
     asset = AppriseAsset(
         app_id="Stocky", app_desc="Stocky", app_url="", storage_mode="memory", secure_logging=True, plugin_paths=[]
     )
-    parsed.update({"rto": REQUEST_SECONDS, "cto": REQUEST_SECONDS})
-    parsed.setdefault("overflow", "split")
+    # Further parts of a long message, and repetitions, would come after pauses of seconds.
+    parsed.update({"rto": REQUEST_SECONDS, "cto": REQUEST_SECONDS, "overflow": "truncate", "retry": 0, "wait": 0})
     try:
         plugin: Any = Apprise.instantiate(parsed, asset=asset, suppress_exceptions=False)
     except Exception as error:  # noqa: BLE001 - plugins raise anything for a wrong URL
         return str(error) or type(error).__name__, None
     if plugin is None:
-        return "this is no address of a service; compare it with the documentation of apprise", None
+        return _NO_ADDRESS, None
+    for name, value in vars(plugin).items():
+        if isinstance(value, AppriseAttachment | AttachBase) and (not isinstance(value, AppriseAttachment) or value):
+            return _refused(name), None
+    if (targets := len(plugin)) > 1:
+        # Where one of them fails, the others would get the message again at each attempt.
+        return f"this address has {targets} targets; add a channel for each of them", None
     return None, plugin
+
+
+def _refused(parameter: str) -> str:
+    return f"the parameter {parameter} is not allowed, since it names a file of this server; remove it"
+
+
+def _shortened(request: ServiceMessage, plugin: Any) -> str:
+    """The body as far as the service takes it in one message, with the subject, which some put before it."""
+    longest: int = max(plugin.body_maxlen - len(request.subject) - _SEPARATION, 1)
+    return request.body if len(request.body) <= longest else f"{request.body[: longest - 1].rstrip()}…"
 
 
 def _shown(problem: str, url: str, guard: _Guard, records: _Records) -> str:
     """The failure in words, without any part of the URL except the hosts that were looked up."""
     reported = [each.rstrip(" .") for each in (*records.warnings[-1:], *records.causes[-1:])]
     text = " ".join("; ".join(guard.rejected[:1] or [problem, *reported]).split())
-    for secret in sorted(_parts(url) - guard.names, key=len, reverse=True):
+    secrets = {each for each in _parts(url) if each.lower() not in guard.names}
+    for secret in sorted(secrets, key=len, reverse=True):
         text = re.sub(re.escape(secret), MASK, text, flags=re.IGNORECASE)
     return redact(text)[:LONGEST_ERROR]
 
 
 def _parts(url: str) -> set[str]:
-    """All parts of a URL that may be secret, as written and decoded, in lower case."""
-    parts = urlsplit(url)
-    found = re.split(r"[/:@]", parts.netloc + parts.path) + [value for _, value in parse_qsl(parts.query)]
-    found += [parts.path.strip("/"), parts.netloc, parts.query, parts.fragment]
+    """All parts of a URL that may be secret, as written and decoded; never fails, whatever the URL is."""
+    address, *rest = re.split(r"[?#]", url.partition(":")[2].strip("/\\ "), maxsplit=1)
+    host, _, path = address.partition("/")
+    found = [host, path.strip("/"), *rest, *re.split(r"[/\\:@;]", address)]
+    # `apprise` splits parameters at ; as well, and takes them after a # too.
+    for pair in re.split(r"[?#&;]", "".join(rest)):
+        name, is_named, value = pair.partition("=")
+        shown = value if is_named else name
+        found += [shown, *re.split(r"[/:@]", shown)]
     found += [unquote(each) for each in found]
-    return {each.lower() for each in found if len(each) >= _SHORTEST_SECRET and not _PORT.fullmatch(each)}
+    found = [each.strip() for each in found]
+    return {each for each in found if len(each) >= _SHORTEST_SECRET and not _PORT.fullmatch(each)}

@@ -110,7 +110,7 @@ class TableChange(Struct, frozen=True):
 
 
 def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> Verdict:
-    """The verdict on the stored backups, newest first, and the last scheduled backup's job."""
+    """The verdict on the stored backups, newest first, by them and the job of the last scheduled one that has ended."""
     judgement = verdict.judge(backups, scheduled, now)
     backup = judgement.backup
     match judgement.state:

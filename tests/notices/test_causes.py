@@ -9,6 +9,7 @@ import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
+from stocky import clock
 from stocky.config import Config
 from stocky.notices.schemas import AT_ONCE, DAILY, SERVICE_CAUSES, STOCK_CAUSES, NoticeCause
 from stocky.notices.texts import HEADINGS
@@ -17,6 +18,9 @@ from tests.architecture.schema import run_beside
 from tests.backup.dumps import done, finished
 from tests.inventory import get
 from tests.notices.receiving import MailServer, new_channel, until_so
+
+# Long enough for what should not be sent to be sent.
+A_WHILE = 1.0
 
 
 def _damage(file: Path) -> None:
@@ -52,6 +56,25 @@ async def test_backups(admin: AsyncClient, mail: MailServer, config: Config) -> 
     await done(admin, await admin.post("/system/backup", json={"kind": "sql", "verify": True}))
     await until_lasting(config)
     assert len(mail.messages) == 3
+
+
+@pytest.mark.one_database
+async def test_failed_nightly_backup_lasts_while_the_next_one_runs(
+    admin: AsyncClient, mail: MailServer, config: Config
+) -> None:
+    at, later = f"'{clock.now():%Y-%m-%dT%H:%M:%S.%fZ}'", "'2999-01-01T00:00:00.000000Z'"
+    insert = (
+        "INSERT INTO job (kind, parameters, attempts, max_attempts, run_after, created_at, finished_at, phase, done,"
+        " unit, status, error) VALUES ('backup.scheduled', '{{}}', 1, 1, {}, {}, {}, '', 0, '', '{}', {})"
+    )
+    await run_beside(config, insert.format(at, at, at, "failed", "'The disk is full'"))
+    await new_channel(admin, "backup_old", "backup_failed")
+    failed = "Stocky: Backup failed\nThe last nightly backup failed: The disk is full"
+    assert await mail.until(1) == [failed]
+    await run_beside(config, insert.format(later, at, "NULL", "queued", "NULL"))
+    await asyncio.sleep(A_WHILE)
+    assert await lasting(config) == {"backup_failed"}
+    assert mail.texts == [failed]
 
 
 async def test_failed_job_lasts_until_one_of_its_kind_succeeds(

@@ -73,8 +73,15 @@ def server_context(certificate: Path) -> ssl.SSLContext:
     return context
 
 
+async def send(*arguments: Any) -> str | None:
+    """The failure, of a message that all recipients get or none."""
+    outcome = await send_mail(*arguments)
+    assert outcome.refused is None
+    return outcome.error
+
+
 async def test_message_arrives_as_written(mail: MailServer, mail_socket: socket.socket) -> None:
-    assert await send_mail(settings(mail_socket), [ANNA, BEN], TEXT, "abc") is None
+    assert await send(settings(mail_socket), [ANNA, BEN], TEXT, "abc") is None
     [message] = mail.messages
     assert mail.texts == ["Stocky: Läuft ab\nMüsli läuft ab.\nMilch auch."]
     assert (message["From"], message["To"]) == ("Stocky <stocky@example.org>", f"{ANNA}, {BEN}")
@@ -91,14 +98,14 @@ async def test_password_goes_over_tls(
     with_password = settings(mail_socket, security=security, user="stocky", password=PASSWORD)
     async with mail_server(mail_socket, password=PASSWORD, **tls) as mail:
         # Not trusted yet.
-        error = await send_mail(with_password, [ANNA], TEXT, "a")
+        error = await send(with_password, [ANNA], TEXT, "a")
         assert error is not None
         assert "certificate verify failed" in error
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert await send_mail(with_password, [ANNA], TEXT, "b") is None
+        assert await send(with_password, [ANNA], TEXT, "b") is None
         assert len(mail.messages) == 1
         wrong = msgspec.structs.replace(with_password, password="wrong")
-        error = await send_mail(wrong, [ANNA], TEXT, "c")
+        error = await send(wrong, [ANNA], TEXT, "c")
         assert error is not None
         assert "refused the user or password: 535" in error
         assert PASSWORD not in error
@@ -106,7 +113,7 @@ async def test_password_goes_over_tls(
 
 
 async def test_starttls_is_required(mail: MailServer, mail_socket: socket.socket) -> None:
-    error = await send_mail(settings(mail_socket, security="starttls"), [ANNA], TEXT, "a")
+    error = await send(settings(mail_socket, security="starttls"), [ANNA], TEXT, "a")
     assert error is not None
     assert "STOCKY_SMTP_SECURITY" in error
     assert mail.messages == []
@@ -114,21 +121,22 @@ async def test_starttls_is_required(mail: MailServer, mail_socket: socket.socket
 
 async def test_refusals_are_reported(mail: MailServer, mail_socket: socket.socket) -> None:
     mail.refused = {ANNA}
-    error = await send_mail(settings(mail_socket), [ANNA], TEXT, "a")
+    error = await send(settings(mail_socket), [ANNA], TEXT, "a")
     assert (
         error == f"the mail server 127.0.0.1:{mail_socket.getsockname()[1]} refused {ANNA}: 550 5.1.1 no such mailbox"
     )
     # The other one has it, so it is not repeated.
-    assert await send_mail(settings(mail_socket), [ANNA, BEN], TEXT, "a") is None
+    outcome = await send_mail(settings(mail_socket), [ANNA, BEN], TEXT, "a")
+    assert (outcome.error, outcome.refused) == (None, error)
     assert len(mail.messages) == 1
     mail.answers = ["452 the mailbox is full"]
-    error = await send_mail(settings(mail_socket), [BEN], TEXT, "a")
+    error = await send(settings(mail_socket), [BEN], TEXT, "a")
     assert error is not None
     assert error.endswith("answered 452 the mailbox is full")
 
 
 async def test_server_that_is_gone_or_silent_takes_bounded_time(mail_socket: socket.socket) -> None:
-    error = await send_mail(settings(mail_socket), [ANNA], TEXT, "a")
+    error = await send(settings(mail_socket), [ANNA], TEXT, "a")
     assert error is not None
     assert "cannot be reached" in error
 
@@ -142,11 +150,11 @@ async def test_server_that_is_gone_or_silent_takes_bounded_time(mail_socket: soc
         gone.set()
 
     server = await asyncio.start_server(silent, sock=mail_socket)
-    error = await send_mail(settings(mail_socket, timeout=1), [ANNA], TEXT, "a")
+    error = await send(settings(mail_socket, timeout=1), [ANNA], TEXT, "a")
     await gone.wait()
     server.close()
     assert error is not None
     assert "127.0.0.1" in error
-    assert await send_mail(None, [ANNA], TEXT, "a") == (
+    assert await send(None, [ANNA], TEXT, "a") == (
         "E-mail is not set up: set STOCKY_SMTP_HOST and STOCKY_SMTP_FROM, and restart Stocky"
     )

@@ -100,6 +100,19 @@ async def test_daily_causes_are_one_message_a_day(admin: AsyncClient, mail: Mail
     assert len(mail.messages) == 1
 
 
+async def test_every_channel_gets_its_turn(admin: AsyncClient, mail: MailServer) -> None:
+    # More than are sent to at once: most of them have nothing to send, and the first ones fail.
+    mail.answers = ["451 try later"] * 5
+    for _ in range(5):
+        await new_channel(admin, "low_stock")
+    for _ in range(5):
+        await new_channel(admin, "expired")
+    await new_channel(admin, "low_stock", recipients=["last@example.org"])
+    await low_item(admin, "Coffee")
+    await mail.until(6)
+    assert "last@example.org" in [each["To"] for each in mail.messages]
+
+
 async def test_failed_message_is_retried_and_its_error_shown(
     admin: AsyncClient, root: AsyncClient, mail: MailServer
 ) -> None:
@@ -129,12 +142,32 @@ async def test_failed_message_is_retried_and_its_error_shown(
     assert samples["stocky_notice_channels_failing"] == 0
 
 
+@pytest.mark.one_database
+async def test_refused_recipient_of_several_is_shown(admin: AsyncClient, mail: MailServer) -> None:
+    mail.refused = {"ben@example.org"}
+    channel = await new_channel(admin, "low_stock", recipients=["anna@example.org", "ben@example.org"])
+    path = f"/notices/channels/{channel['id']}"
+    await low_item(admin, "Coffee")
+
+    async def is_recorded() -> Any:
+        found = await get(admin, path)
+        return found if found["last_sent_at"] else None
+
+    sent = await until_so(is_recorded)
+    assert sent["last_error"].endswith("refused ben@example.org: 550 5.1.1 no such mailbox")
+    assert sent["failing_since"] is None
+    assert made(await admin.post(f"{path}/test")) == {"is_sent": True, "error": sent["last_error"]}
+    mail.refused = set()
+    assert made(await admin.post(f"{path}/test")) == {"is_sent": True, "error": None}
+    assert (await get(admin, path))["last_error"] is None
+
+
 async def test_channel_that_fails_for_long_raises_an_alert(
     admin: AsyncClient, mail: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stocky.notices.service.PATIENCE", timedelta())
     mail.answers = ["451 try later"] * 1_000
-    await new_channel(admin, "low_stock", name="Phone of Anna")
+    channel = await new_channel(admin, "low_stock", name="Phone of Anna")
     await low_item(admin, "Coffee")
 
     async def alerts() -> list[Json]:
@@ -147,6 +180,12 @@ async def test_channel_that_fails_for_long_raises_an_alert(
     async def is_resolved() -> bool:
         return not await alerts()
 
+    await until_so(is_resolved)
+    # It is resolved as well when the last channel is deleted while it fails.
+    mail.answers = ["451 try later"] * 1_000
+    await low_item(admin, "Tea")
+    await until_so(alerts)
+    assert (await admin.delete(f"/notices/channels/{channel['id']}")).status_code == 204
     await until_so(is_resolved)
 
 

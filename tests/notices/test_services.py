@@ -59,6 +59,17 @@ async def test_addresses_follow_the_rules_of_webhooks(receiver: HttpReceiver) ->
         ("file:///etc/passwd", "not one of the services"),
         ("fcm://project@key/device?keyfile=/etc/passwd", "not one of the services"),
         ("tgram://123456789:abcdefg_hijklmnop/12345678/?template=/etc/passwd", "template is not allowed"),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?tts=no;template=/tmp/x.json", "template is not allowed"),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?%20template=/tmp/x.json", "template is not allowed"),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js/#x?template=/tmp/x.json", "template is not allowed"),
+        ("https://discord.com/api/webhooks/4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?a=1;template=/x", "not allowed"),
+        ("workflows://host.example.org/workflow/signature/?a=1;template=/tmp/x.json", "template is not allowed"),
+        ("ntfy://ntfy.example.org/topic?a=1;+store=yes", "store is not allowed"),
+        ("ntfy://ntfy.example.org/good/bad", "has 2 targets"),
+        ("ntfy://ntfy.example.org/good?to=bad&retry=2", "has 2 targets"),
+        ("slack://AAAAAAAAA/BBBBBBBBB/CCCCCCCCCCCCCCCCCCCCCCCC/#one/#two", "has 2 targets"),
+        ("ntfys://user:pa\N{ACCOUNT OF}sword@ntfy.example.org/topic", "no address of a service"),
+        ("ntfy://[/topic", "no address of a service"),
         ("https://example.org/", "no address of a service"),
         ("tgram://bad", "Telegram"),
         ("no address", "not one of the services"),
@@ -68,6 +79,23 @@ async def test_other_addresses_are_refused(url: str, words: str) -> None:
     with pytest.raises(Invalid, match=words) as refused:
         await ServiceClient(to_private=True).check(url)
     assert refused.value.field == "url"
+
+
+@pytest.mark.parametrize("query", ["?a=b;mode={}", "#x?mode={}"])
+async def test_no_parameter_is_repeated(query: str) -> None:
+    with pytest.raises(Invalid, match="ntfy Mode") as refused:
+        await ServiceClient(to_private=True).check("ntfy://ntfy.example.org/topic" + query.format(SECRET))
+    assert SECRET not in str(refused.value.detail)
+
+
+async def test_long_message_is_one_part(receiver: HttpReceiver) -> None:
+    services = ServiceClient(to_private=True)
+    long = NoticeText(TEXT.subject, "\n".join(["- Müsli expired."] * 600))
+    url = f"mmost://127.0.0.1:{receiver.port}/abcdefghijklmnop/?overflow=split"
+    assert await services.send(url, long) is None
+    [arrived] = receiver.arrived
+    assert len(arrived.json["text"]) <= 4_000
+    assert arrived.json["text"].endswith("…")
 
 
 async def test_usual_services_are_accepted() -> None:

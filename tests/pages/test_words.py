@@ -187,3 +187,14 @@ def _shown_literals(source: str) -> Iterator[str]:
         text = re.sub(r"\$\{[^}]*\}", "", token[1:-1])
         if PROSE.fullmatch(text) and not CODE_LIKE.search(text) and not NOT_SHOWN.fullmatch(text):
             yield text
+
+
+def test_failing_channels_are_not_a_count() -> None:
+    """Two patterns match this message; the one that says more comes first."""
+    token = current.set("de")
+    try:
+        text = message("Notices cannot be sent: Phone of Anna; see the page of notices")
+    finally:
+        current.reset(token)
+    assert "Phone of Anna" in text
+    assert "see the page" not in text

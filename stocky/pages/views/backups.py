@@ -125,7 +125,7 @@ async def _page(request: Request[Any, Any, Any], state: State, error: StockyErro
     stored = await backups.offsite.refresh()
     async with state.database.read() as read:
         settings = await get_settings(read)
-        scheduled = await job_repository.list_jobs(read, skip=0, limit=1, kind="backup.scheduled")
+        scheduled = await job_repository.get_last_ended(read, "backup.scheduled")
         restores = await job_repository.list_jobs(read, skip=0, limit=_LOOKED_AT, kind="backup.restore")
         running = await running_backups(read, state.jobs)
     upload = Form[Any]()
@@ -135,7 +135,7 @@ async def _page(request: Request[Any, Any, Any], state: State, error: StockyErro
         request,
         "backups.html",
         upload.status if error is not None else 200,
-        verdict=judge(stored, next((each for each in scheduled if each.status.is_final), None), clock.now()),
+        verdict=judge(stored, scheduled, clock.now()),
         backups=stored,
         running=running,
         ended=await _ended(request, state),
