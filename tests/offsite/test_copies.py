@@ -105,6 +105,53 @@ async def test_test_restore_after_the_copy_is_noted_there(
     assert not await offsite.has_work()
 
 
+def damage(file: Path) -> None:
+    """Changes one bit."""
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def note_problem(backups: Backups, backup: StoredBackup) -> None:
+    """Notes what a test restore of a damaged file does."""
+    backups.store.change_metadata(
+        backup.id, lambda each: msgspec.structs.replace(each, verified_at=clock.now(), problems=["row 7 is damaged"])
+    )
+
+
+async def test_file_that_is_damaged_after_the_copy_says_nothing_of_the_copy(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store, minutes_ago=30, verified_at=clock.now())
+    await offsite.copy_outstanding(ignore_progress)
+    metadata = content_of(destination, metadata_name(backup.filename))
+    damage(backups.store.path(backup))
+    note_problem(backups, backup)
+    await offsite.copy_outstanding(ignore_progress)
+    assert content_of(destination, metadata_name(backup.filename)) == metadata
+    assert not await offsite.has_work(), "it is not tried again"
+    # Nor when it is copied again, because the state was lost.
+    backups.store.change_metadata(backup.id, lambda each: msgspec.structs.replace(each, offsite={}))
+    assert (await offsite.copy_outstanding(ignore_progress)).failed == []
+    assert content_of(destination, metadata_name(backup.filename)) == metadata
+    newer = [add_backup(backups.store, minutes_ago=minutes) for minutes in (20, 10)]
+    await offsite.copy_outstanding(ignore_progress)
+    listing = await list_now(offsite)
+    assert [each.filename for each in listing.copies] == [newer[1].filename, newer[0].filename, backup.filename]
+    assert listing.copies[2].is_good, "the newest good copy stays"
+
+
+async def test_problem_of_an_intact_file_is_noted_there(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store)
+    await offsite.copy_outstanding(ignore_progress)
+    note_problem(backups, backup)
+    await offsite.copy_outstanding(ignore_progress)
+    (described,) = (await list_now(offsite)).copies
+    assert described.problems == ["row 7 is damaged"]
+
+
 async def test_file_without_matching_metadata_is_not_a_copy(
     backups: Backups, offsite: Offsite, destination: Destination
 ) -> None:

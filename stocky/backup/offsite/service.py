@@ -220,10 +220,13 @@ class Offsite:
             _log.info("Copied %s to %s, and compared the copy", backup.filename, destination.url)
 
     async def _describe(self, destination: BlobSettings, backup: StoredBackup) -> None:
+        request = DescribeRequest(destination=destination, file=str(self._backups.store.path(backup)), backup=backup)
         try:
-            await run_worker(DescribeRequest(destination=destination, backup=backup), msgspec.Raw, _ignore_progress)
+            await run_worker(request, msgspec.Raw, _ignore_progress)
         except NotFound as error:
             _log.info("%s", error.detail)
+        except BadRequest as error:
+            _log.warning("%s", error.detail)
         copy = msgspec.structs.replace(backup.offsite[destination.url], tested_at=backup.verified_at)
         await self._note(backup, destination.url, copy)
 
