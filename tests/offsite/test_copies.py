@@ -141,6 +141,37 @@ async def test_file_that_is_damaged_after_the_copy_says_nothing_of_the_copy(
     assert listing.copies[2].is_good, "the newest good copy stays"
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_copy_is_fetched_when_the_stored_file_is_damaged(
+    is_known: bool, backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store)
+    await offsite.copy_outstanding(ignore_progress)
+    damage(backups.store.path(backup))
+    if is_known:
+        note_problem(backups, backup)
+    fetched = await offsite.fetch(backup.filename, None, ignore_progress)
+    assert fetched.id != backup.id
+    assert backups.store.is_as_made(fetched)
+    assert (fetched.reason, fetched.problems) == (Reason.FETCHED, [])
+    again = await offsite.fetch(backup.filename, None, ignore_progress)
+    assert again.id == fetched.id, "that one is stored here now"
+
+
+async def test_stored_backup_that_is_fetched_stays_for_a_day(backups: Backups, offsite: Offsite) -> None:
+    hour = clock.now() + timedelta(hours=1)
+    backup = add_backup(backups.store, reason=Reason.MANUAL, expires_at=hour)
+    unlimited = add_backup(backups.store, minutes_ago=10)
+    await offsite.copy_outstanding(ignore_progress)
+    fetched = await offsite.fetch(backup.filename, None, ignore_progress)
+    assert fetched.id == backup.id
+    backups.store.remove_expired()
+    expires_at = backups.store.get_backup(backup.id).expires_at
+    assert expires_at is not None
+    assert expires_at > hour + timedelta(hours=22)
+    assert (await offsite.fetch(unlimited.filename, None, ignore_progress)).expires_at is None
+
+
 async def test_problem_of_an_intact_file_is_noted_there(
     backups: Backups, offsite: Offsite, destination: Destination
 ) -> None:
@@ -179,6 +210,40 @@ async def test_file_without_matching_metadata_is_not_a_copy(
             await offsite.fetch(wrong, None, ignore_progress)
     with pytest.raises(NotFound, match="no off-site destination"):
         await offsite.fetch(backup.filename, "s3://another", ignore_progress)
+
+
+async def test_metadata_with_a_wrong_time_is_no_copy_and_hides_no_other(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    sound = add_backup(backups.store, minutes_ago=10)
+    wrong = [add_backup(backups.store, minutes_ago=minutes, reason=Reason.MANUAL) for minutes in (20, 30)]
+    await offsite.copy_outstanding(ignore_progress)
+    assert len((await list_now(offsite)).copies) == 3
+    for each, created_at in zip(
+        wrong, (wrong[0].created_at.replace(tzinfo=None), clock.now() - timedelta(days=400)), strict=True
+    ):
+        changed = msgspec.structs.replace(each, created_at=created_at)
+        content = msgspec.json.encode(changed)
+        destination.put(metadata_name(each.filename), [content], len(content))
+    nested = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    name = "stocky_backup_20260101_000000.sql.gz"
+    destination.put(name, [b"x"], 1)
+    destination.put(metadata_name(name), [nested], len(nested))
+    listing = await list_now(offsite)
+    assert listing.error is None
+    assert [each.filename for each in listing.copies] == [sound.filename]
+
+
+async def test_backup_whose_clock_was_set_is_dated_by_its_name_there(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store)
+    backups.store.change_metadata(
+        backup.id, lambda each: msgspec.structs.replace(each, created_at=clock.now() - timedelta(days=400))
+    )
+    await offsite.copy_outstanding(ignore_progress)
+    (copy,) = (await list_now(offsite)).copies
+    assert copy.created_at == backup.created_at
 
 
 async def test_retention_deletes_only_copies_of_stocky(
