@@ -426,6 +426,17 @@ class TestDirectory:
         (share / backup.filename).symlink_to(target)
         assert (await list_now(offsite)).copies == []
 
+    def test_pipes_links_and_directories_are_not_read(self, share: Path, config: Config, tmp_path: Path) -> None:
+        destination = open_destination(config.offsite.destinations[0])
+        (tmp_path / "elsewhere").write_bytes(b"secret")
+        (share / "link").symlink_to(tmp_path / "elsewhere")
+        (share / "directory").mkdir()
+        os.mkfifo(share / "pipe")
+        for name in ("link", "directory", "pipe"):
+            assert destination.read_small(name) is None
+            with pytest.raises(NotFound):
+                list(destination.read(name))
+
 
 async def test_listing_that_takes_too_long_is_given_up(
     s3_environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
