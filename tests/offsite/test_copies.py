@@ -267,6 +267,20 @@ async def test_retention_deletes_only_copies_of_stocky(
     assert not await offsite.has_work(), "what retention deleted is not copied again"
 
 
+async def test_metadata_that_a_killed_process_left_is_deleted(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store, minutes_ago=10)
+    await offsite.copy_outstanding(ignore_progress)
+    destination.remove(backup.filename)
+    foreign = metadata_name("stocky_backup_20200101_000000.sql.gz")
+    destination.put(foreign, [b"{}"], 2)
+    await backups.remove_backup(backup.id)
+    newer = add_backup(backups.store)
+    await offsite.copy_outstanding(ignore_progress)
+    assert {*destination.list_sizes()} == {foreign, newer.filename, metadata_name(newer.filename)}
+
+
 async def test_copies_that_others_deleted_are_noticed_and_made_again(
     backups: Backups, offsite: Offsite, destination: Destination, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,17 @@ def remove_copies(destination: Destination, copies: list[StoredBackup]) -> None:
         destination.remove(metadata_name(each.filename))
 
 
+def remove_leftovers(destination: Destination) -> None:
+    """Deletes metadata whose file is gone: a process was killed while it deleted the copy. Raises Unavailable."""
+    sizes = destination.list_sizes()
+    for name in sizes:
+        filename = name.removesuffix(_METADATA)
+        is_alone = filename != name and filename not in sizes and own_id(filename) is not None
+        # Only Stocky's, never another file.
+        if is_alone and read_copy(destination, filename) is not None:
+            destination.remove(name)
+
+
 def _is_dated_as_named(backup: StoredBackup) -> bool:
     named = own_moment(backup.filename)
     return named is not None and abs(backup.created_at - named) <= _NAMED_WITHIN

@@ -16,7 +16,14 @@ import msgspec
 
 from stocky import clock
 from stocky.backup.dump.making import open_owner_only
-from stocky.backup.offsite.copies import list_copies, metadata_name, read_copy, remove_copies, write_metadata
+from stocky.backup.offsite.copies import (
+    list_copies,
+    metadata_name,
+    read_copy,
+    remove_copies,
+    remove_leftovers,
+    write_metadata,
+)
 from stocky.backup.offsite.destinations import PIECE, Destination, open_destination
 from stocky.backup.offsite.policy import OffsitePolicy
 from stocky.backup.store import StoredBackup
@@ -136,6 +143,8 @@ def list_or_tidy(request: ListRequest, report: ProgressCallback) -> Listed:
     report("tidying up", 0, None, "files")
     superfluous = OffsitePolicy(OffsiteSettings(keep=request.keep)).list_superfluous(copies)
     remove_copies(destination, superfluous)
+    if request.keep:
+        remove_leftovers(destination)
     names = {each.filename for each in superfluous}
     return Listed([each for each in copies if each.filename not in names], len(names))
 
