@@ -12,11 +12,13 @@ from stocky.errors import Conflict, NotFound
 from stocky.quantity import to_milli
 
 
-async def raise_service_alert(tx: Connection, alert_type: ServiceAlert, message: str) -> None:
-    """Raises an alert about the service itself, or updates the active one of this type."""
+async def raise_service_alert(tx: Connection, alert_type: ServiceAlert, message: str) -> bool:
+    """Raises an alert about the service itself, or updates the active one of this type; returns whether it is new."""
     message = message[:MAX_MESSAGE]
-    if not await tx.execute("renew_service_alert", alert_type=alert_type, message=message, updated_at=clock.now()):
-        await add_alert(tx, NewAlert(alert_type=alert_type, message=message))
+    if await tx.execute("renew_service_alert", alert_type=alert_type, message=message, updated_at=clock.now()):
+        return False
+    await add_alert(tx, NewAlert(alert_type=alert_type, message=message))
+    return True
 
 
 async def resolve_service_alerts(tx: Connection, alert_type: ServiceAlert) -> None:

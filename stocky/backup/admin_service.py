@@ -123,7 +123,10 @@ class BackupAdministration:
     async def list_offsite(self) -> list[OffsiteListing]:
         """The good copies at each off-site destination, read from there."""
         stored: dict[str | None, str] = {
-            each.sha256: each.id for each in await self.backups.list_backups() if each.sha256 is not None
+            # Not one that was damaged here: its copy can be fetched.
+            each.sha256: each.id
+            for each in await self.backups.list_backups()
+            if each.sha256 is not None and not each.problems
         }
         return [
             OffsiteListing(

@@ -166,7 +166,10 @@ class OffsiteBackup(Struct, kw_only=True):
     verified_at: Annotated[datetime | None, Meta(description="When it was last test-restored before it was copied")]
     is_good: Annotated[bool, Meta(description="Whether that test restore found every row unchanged")]
     problems: Annotated[list[str], Meta(description="Problems found by that test restore")]
-    stored_as: Annotated[str | None, Meta(description="The `timestamp` of the stored backup with the same content")]
+    stored_as: Annotated[
+        str | None,
+        Meta(description="The `timestamp` of the stored backup with the same content, without known problems"),
+    ]
 
     @classmethod
     def of(cls, copy: StoredBackup, stored: dict[str | None, str]) -> OffsiteBackup:

@@ -130,6 +130,17 @@ class Backups:
 
         return await asyncio.to_thread(self.store.change_metadata, id, without_expiry)
 
+    async def keep_for_a_day(self, id: str) -> StoredBackup:
+        """Keeps it for at least as long as a fetched one. Raises NotFound."""
+
+        def prolonged(backup: StoredBackup) -> StoredBackup:
+            if backup.expires_at is None:
+                return backup
+            expires_at = max(backup.expires_at, clock.now() + RETENTION[Reason.FETCHED])
+            return msgspec.structs.replace(backup, expires_at=expires_at)
+
+        return await asyncio.to_thread(self.store.change_metadata, id, prolonged)
+
     async def note_problems(self, id: str, problems: list[str]) -> None:
         """Notes why a backup cannot be restored. Raises NotFound."""
 

@@ -18,6 +18,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -87,6 +88,12 @@ RETENTION = {
     Reason.UPLOADED: timedelta(hours=24),
     Reason.FETCHED: timedelta(hours=24),
 }
+# A manual backup that is fetched again has that of a fetched one from then on.
+_LONGEST_RETENTION = max(RETENTION.values())
+
+
+# Metadata with a time without zone is not Stocky's, and such a time cannot be compared.
+_Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class OffsiteCopy(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +103,9 @@ class OffsiteCopy(msgspec.Struct, frozen=True, kw_only=True):
     failed, when the cause is this backup and not its destination.
     """
 
-    copied_at: datetime | None = None
-    tested_at: datetime | None = None
-    tried_at: datetime | None = None
+    copied_at: _Aware | None = None
+    tested_at: _Aware | None = None
+    tried_at: _Aware | None = None
     error: str | None = None
 
 
@@ -112,9 +119,9 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     kind: Kind
     filename: str
     size_bytes: int
-    created_at: datetime
+    created_at: _Aware
     reason: Reason = Reason.FOUND
-    expires_at: datetime | None = None
+    expires_at: _Aware | None = None
     sha256: str | None = None
     app_version: str | None = None
     schema_version: int | None = None
@@ -123,7 +130,7 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     documents_count: int = 0
     # Missing or damaged content found while it was made.
     warnings: list[str] = []
-    verified_at: datetime | None = None
+    verified_at: _Aware | None = None
     # Problems found by the last verification; empty for a good or never verified backup.
     problems: list[str] = []
     # By the address of the destination.
@@ -229,6 +236,14 @@ class Store:
         expires_at = clock.now() + RETENTION[Reason.FETCHED]
         return self.add_backup(file, msgspec.structs.replace(backup, reason=Reason.FETCHED, expires_at=expires_at))
 
+    def is_as_made(self, backup: StoredBackup) -> bool:
+        """Whether its file has the SHA-256 that it was made with; reads all of it."""
+        try:
+            with self.path(backup).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == backup.sha256
+        except OSError:
+            return False
+
     def add_upload(self, file: Path, filename: str) -> StoredBackup:
         """Moves an uploaded file, called `filename` by its sender, into the store; it expires after a day.
 
@@ -307,7 +322,7 @@ class Store:
             if (
                 retention is not None
                 and backup.expires_at is not None
-                and backup.expires_at > now + retention + clock.SKEW
+                and backup.expires_at > now + _LONGEST_RETENTION + clock.SKEW
             ):
                 # Made while the clock was ahead: its retention starts now.
                 self.write_metadata(msgspec.structs.replace(backup, expires_at=now + retention))
@@ -367,7 +382,7 @@ class Store:
 
     def _find(self, file: Path) -> StoredBackup | None:
         """The backup of a file, under Stocky's name or a foreign one; None when it is not a backup."""
-        own = _moment_in_name(file.name) if _FILE.fullmatch(file.name) else None
+        own = own_moment(file.name)
         suffix = file.suffix if own is not None else _found_suffix(file)
         try:
             status = file.stat()
@@ -408,8 +423,13 @@ def newest_first(backups: Iterable[StoredBackup]) -> list[StoredBackup]:
 
 def own_id(filename: str) -> str | None:
     """The id of a backup under one of the names that Stocky gives; None for any other name."""
-    moment = _moment_in_name(filename) if _FILE.fullmatch(filename) else None
+    moment = own_moment(filename)
     return None if moment is None else moment.strftime(ID_FORMAT)
+
+
+def own_moment(filename: str) -> datetime | None:
+    """The time in one of the names that Stocky gives; None for any other name."""
+    return _moment_in_name(filename) if _FILE.fullmatch(filename) else None
 
 
 def found_id(filename: str) -> str:

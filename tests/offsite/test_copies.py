@@ -105,6 +105,84 @@ async def test_test_restore_after_the_copy_is_noted_there(
     assert not await offsite.has_work()
 
 
+def damage(file: Path) -> None:
+    """Changes one bit."""
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def note_problem(backups: Backups, backup: StoredBackup) -> None:
+    """Notes what a test restore of a damaged file does."""
+    backups.store.change_metadata(
+        backup.id, lambda each: msgspec.structs.replace(each, verified_at=clock.now(), problems=["row 7 is damaged"])
+    )
+
+
+async def test_file_that_is_damaged_after_the_copy_says_nothing_of_the_copy(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store, minutes_ago=30, verified_at=clock.now())
+    await offsite.copy_outstanding(ignore_progress)
+    metadata = content_of(destination, metadata_name(backup.filename))
+    damage(backups.store.path(backup))
+    note_problem(backups, backup)
+    await offsite.copy_outstanding(ignore_progress)
+    assert content_of(destination, metadata_name(backup.filename)) == metadata
+    assert not await offsite.has_work(), "it is not tried again"
+    # Nor when it is copied again, because the state was lost.
+    backups.store.change_metadata(backup.id, lambda each: msgspec.structs.replace(each, offsite={}))
+    assert (await offsite.copy_outstanding(ignore_progress)).failed == []
+    assert content_of(destination, metadata_name(backup.filename)) == metadata
+    newer = [add_backup(backups.store, minutes_ago=minutes) for minutes in (20, 10)]
+    await offsite.copy_outstanding(ignore_progress)
+    listing = await list_now(offsite)
+    assert [each.filename for each in listing.copies] == [newer[1].filename, newer[0].filename, backup.filename]
+    assert listing.copies[2].is_good, "the newest good copy stays"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_copy_is_fetched_when_the_stored_file_is_damaged(
+    is_known: bool, backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store)
+    await offsite.copy_outstanding(ignore_progress)
+    damage(backups.store.path(backup))
+    if is_known:
+        note_problem(backups, backup)
+    fetched = await offsite.fetch(backup.filename, None, ignore_progress)
+    assert fetched.id != backup.id
+    assert backups.store.is_as_made(fetched)
+    assert (fetched.reason, fetched.problems) == (Reason.FETCHED, [])
+    again = await offsite.fetch(backup.filename, None, ignore_progress)
+    assert again.id == fetched.id, "that one is stored here now"
+
+
+async def test_stored_backup_that_is_fetched_stays_for_a_day(backups: Backups, offsite: Offsite) -> None:
+    hour = clock.now() + timedelta(hours=1)
+    backup = add_backup(backups.store, reason=Reason.MANUAL, expires_at=hour)
+    unlimited = add_backup(backups.store, minutes_ago=10)
+    await offsite.copy_outstanding(ignore_progress)
+    fetched = await offsite.fetch(backup.filename, None, ignore_progress)
+    assert fetched.id == backup.id
+    backups.store.remove_expired()
+    expires_at = backups.store.get_backup(backup.id).expires_at
+    assert expires_at is not None
+    assert expires_at > hour + timedelta(hours=22)
+    assert (await offsite.fetch(unlimited.filename, None, ignore_progress)).expires_at is None
+
+
+async def test_problem_of_an_intact_file_is_noted_there(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store)
+    await offsite.copy_outstanding(ignore_progress)
+    note_problem(backups, backup)
+    await offsite.copy_outstanding(ignore_progress)
+    (described,) = (await list_now(offsite)).copies
+    assert described.problems == ["row 7 is damaged"]
+
+
 async def test_file_without_matching_metadata_is_not_a_copy(
     backups: Backups, offsite: Offsite, destination: Destination
 ) -> None:
@@ -134,6 +212,40 @@ async def test_file_without_matching_metadata_is_not_a_copy(
         await offsite.fetch(backup.filename, "s3://another", ignore_progress)
 
 
+async def test_metadata_with_a_wrong_time_is_no_copy_and_hides_no_other(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    sound = add_backup(backups.store, minutes_ago=10)
+    wrong = [add_backup(backups.store, minutes_ago=minutes, reason=Reason.MANUAL) for minutes in (20, 30)]
+    await offsite.copy_outstanding(ignore_progress)
+    assert len((await list_now(offsite)).copies) == 3
+    for each, created_at in zip(
+        wrong, (wrong[0].created_at.replace(tzinfo=None), clock.now() - timedelta(days=400)), strict=True
+    ):
+        changed = msgspec.structs.replace(each, created_at=created_at)
+        content = msgspec.json.encode(changed)
+        destination.put(metadata_name(each.filename), [content], len(content))
+    nested = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    name = "stocky_backup_20260101_000000.sql.gz"
+    destination.put(name, [b"x"], 1)
+    destination.put(metadata_name(name), [nested], len(nested))
+    listing = await list_now(offsite)
+    assert listing.error is None
+    assert [each.filename for each in listing.copies] == [sound.filename]
+
+
+async def test_backup_whose_clock_was_set_is_dated_by_its_name_there(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store)
+    backups.store.change_metadata(
+        backup.id, lambda each: msgspec.structs.replace(each, created_at=clock.now() - timedelta(days=400))
+    )
+    await offsite.copy_outstanding(ignore_progress)
+    (copy,) = (await list_now(offsite)).copies
+    assert copy.created_at == backup.created_at
+
+
 async def test_retention_deletes_only_copies_of_stocky(
     backups: Backups, offsite: Offsite, destination: Destination
 ) -> None:
@@ -153,6 +265,20 @@ async def test_retention_deletes_only_copies_of_stocky(
         *(metadata_name(each.filename) for each in stay),
     }
     assert not await offsite.has_work(), "what retention deleted is not copied again"
+
+
+async def test_metadata_that_a_killed_process_left_is_deleted(
+    backups: Backups, offsite: Offsite, destination: Destination
+) -> None:
+    backup = add_backup(backups.store, minutes_ago=10)
+    await offsite.copy_outstanding(ignore_progress)
+    destination.remove(backup.filename)
+    foreign = metadata_name("stocky_backup_20200101_000000.sql.gz")
+    destination.put(foreign, [b"{}"], 2)
+    await backups.remove_backup(backup.id)
+    newer = add_backup(backups.store)
+    await offsite.copy_outstanding(ignore_progress)
+    assert {*destination.list_sizes()} == {foreign, newer.filename, metadata_name(newer.filename)}
 
 
 async def test_copies_that_others_deleted_are_noticed_and_made_again(
@@ -313,6 +439,17 @@ class TestDirectory:
         (share / backup.filename).rename(target)
         (share / backup.filename).symlink_to(target)
         assert (await list_now(offsite)).copies == []
+
+    def test_pipes_links_and_directories_are_not_read(self, share: Path, config: Config, tmp_path: Path) -> None:
+        destination = open_destination(config.offsite.destinations[0])
+        (tmp_path / "elsewhere").write_bytes(b"secret")
+        (share / "link").symlink_to(tmp_path / "elsewhere")
+        (share / "directory").mkdir()
+        os.mkfifo(share / "pipe")
+        for name in ("link", "directory", "pipe"):
+            assert destination.read_small(name) is None
+            with pytest.raises(NotFound):
+                list(destination.read(name))
 
 
 async def test_listing_that_takes_too_long_is_given_up(

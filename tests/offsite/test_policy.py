@@ -66,6 +66,13 @@ def test_backup_is_held_until_it_is_copied_to_every_destination(store: Store, mo
     assert names(store.keep_last(1)) == [scheduled[1].filename]
 
 
+def test_backup_dated_in_the_future_is_not_held(store: Store) -> None:
+    ahead = add_backup(store, minutes_ago=-3, reason=Reason.MANUAL, expires_at=clock.now())
+    within_skew = add_backup(store, minutes_ago=-1, reason=Reason.MANUAL, expires_at=clock.now())
+    assert names(store.remove_expired()) == [ahead.filename]
+    assert names(store.list_backups()) == [within_skew.filename]
+
+
 def test_newest_of_each_reason_and_the_newest_good_copies_stay(store: Store) -> None:
     tested = clock.now()
     newest = add_backup(store, minutes_ago=0, verified_at=tested, problems=("damaged",))
@@ -88,3 +95,7 @@ def test_copy_that_others_deleted_is_made_again_and_one_beyond_retention_is_not(
     assert names(policy_of(3).list_vanished(backups, [second], URL)) == names([first, third])
     older = [add_backup(store, minutes_ago=100 + number) for number in range(3)]
     assert policy_of(3).list_vanished(backups, older, URL) == []
+    # Two Stockys with one prefix.
+    other = msgspec.structs.replace(first, sha256="0" * 64)
+    assert names(policy_of(3).list_vanished(backups, [other, second, third], URL)) == []
+    assert names(policy_of(0).list_vanished(backups, [other, second, third], URL)) == [first.filename]

@@ -13,7 +13,12 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
-from stocky.backup.offsite.upkeep import OLD
+from stocky.backup.offsite.service import Offsite
+from stocky.backup.offsite.upkeep import OLD, OffsiteUpkeep
+from stocky.backup.service import Backups
+from stocky.config import Config
+from stocky.metrics import Metrics
+from tests.architecture import schema
 from tests.backup.dumps import done, finished
 from tests.cli.running import stocky
 from tests.inventory import Json, get, made, new_item, refused
@@ -155,6 +160,19 @@ class TestShare:
         (stored,) = await get(admin, "/system/backup/list")
         assert (stored["timestamp"], stored["offsite"][0]["state"]) == (backup["backup_id"], "copied")
         assert len(app.state.backups.backups.store.remove_expired()) == 1
+
+    async def test_one_webhook_is_sent_whatever_process_notices_the_failure(
+        self, app: Litestar, admin: AsyncClient, config: Config
+    ) -> None:
+        made(await admin.post("/backup/create/full"))
+        await copied(admin, app)
+        # Of other workers, or after a restart.
+        for _ in range(2):
+            other = Offsite(config, Backups(config))
+            await OffsiteUpkeep(other, app.state.database, app.state.jobs, Metrics()).look()
+        sent = "SELECT count(*) FROM webhook_news WHERE event_type = 'backup.failed'"
+        assert await schema.run_beside(config, sent) == [(1,)]
+        assert len(await get(admin, "/alerts/")) == 1
 
     @pytest.mark.one_database
     async def test_old_copies_are_named_in_readiness(

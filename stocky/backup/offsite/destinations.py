@@ -6,8 +6,10 @@ not mounted, its copies would land on the local disk.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -39,6 +41,8 @@ _SMALL_REQUEST = timedelta(seconds=20)
 MAX_SMALL = 2**20
 _PARTIAL_PREFIX, _PARTIAL_SUFFIX = ".stocky-", ".part"
 _PARTIAL_SECONDS = 86_400
+# ENXIO is the answer of a socket.
+_NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO})
 _NAMES = SettingNames("STOCKY_OFFSITE_URL", "STOCKY_OFFSITE_S3")
 
 
@@ -219,10 +223,15 @@ class _Directory(Destination):
         with self._errors():
             self._directory.stat()
             try:
-                descriptor = os.open(self._directory / name, os.O_RDONLY)
-            except FileNotFoundError as error:
+                # Opening a pipe would block, and a link leads elsewhere.
+                descriptor = os.open(self._directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno not in _NO_FILE:
+                    raise
                 raise self._absent(name) from error
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise self._absent(name)
             # What was just written is read from the disk or the share, not from memory.
             with suppress(OSError):
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

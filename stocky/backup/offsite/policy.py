@@ -39,11 +39,13 @@ class OffsitePolicy:
 
     def held_ids(self, backups: list[StoredBackup]) -> frozenset[str]:
         """The ids of the stored backups, newest first, that must stay until they are copied."""
-        since = clock.now() - HELD_FOR
+        now = clock.now()
+        # One dated in the future, by a wrong clock, would be held until then and longer.
+        since, latest = now - HELD_FOR, now + clock.SKEW
         return frozenset(
             each.id
             for each in self._within_retention(backups)
-            if each.created_at > since and not all(is_copied(each, url) for url in self.urls)
+            if since < each.created_at <= latest and not all(is_copied(each, url) for url in self.urls)
         )
 
     def list_superfluous(self, copies: list[StoredBackup]) -> list[StoredBackup]:
@@ -60,15 +62,16 @@ class OffsitePolicy:
     def list_vanished(self, backups: list[StoredBackup], copies: list[StoredBackup], url: str) -> list[StoredBackup]:
         """Those of the stored `backups` that were copied and are not among the `copies` there any more.
 
-        Without those that the retention there may have deleted.
+        A copy of other content under the same name is that of another Stocky. Without those that the retention there
+        may have deleted.
         """
-        names = {each.filename for each in copies}
+        found = {(each.filename, each.sha256) for each in copies}
         counts = Counter(each.reason for each in copies)
         return [
             each
             for each in self._within_retention(backups)
             if is_copied(each, url)
-            and each.filename not in names
+            and (each.filename, each.sha256) not in found
             and (not self._keep or counts[each.reason] < self._keep)
         ]
 

@@ -138,13 +138,18 @@ class Offsite:
     async def fetch(self, filename: str, url: str | None, report: ProgressCallback) -> StoredBackup:
         """Adds a copy, of any destination or of this one, to the stored backups; it expires after a day.
 
-        A backup that is stored here already is returned as it is. Raises NotFound, BadRequest for a damaged copy,
-        Unavailable or OutOfSpace.
+        A backup that is stored here already, undamaged, is returned instead, and stays as long as that.
+
+        Raises NotFound, BadRequest for a damaged copy, Unavailable or OutOfSpace.
         """
         destination, copy = await self.find(filename, url)
         for stored in await self._backups.list_backups():
-            if stored.sha256 == copy.sha256:
-                return stored
+            if stored.sha256 != copy.sha256 or stored.problems:
+                continue
+            # It may be deleted meanwhile.
+            with suppress(NotFound):
+                if await asyncio.to_thread(self._backups.store.is_as_made, stored):
+                    return await self._backups.keep_for_a_day(stored.id)
         async with workspace(self._directory) as directory:
             output = directory / "fetched"
             await fetch_file(destination, filename, output, copy.sha256, report)
@@ -220,10 +225,13 @@ class Offsite:
             _log.info("Copied %s to %s, and compared the copy", backup.filename, destination.url)
 
     async def _describe(self, destination: BlobSettings, backup: StoredBackup) -> None:
+        request = DescribeRequest(destination=destination, file=str(self._backups.store.path(backup)), backup=backup)
         try:
-            await run_worker(DescribeRequest(destination=destination, backup=backup), msgspec.Raw, _ignore_progress)
+            await run_worker(request, msgspec.Raw, _ignore_progress)
         except NotFound as error:
             _log.info("%s", error.detail)
+        except BadRequest as error:
+            _log.warning("%s", error.detail)
         copy = msgspec.structs.replace(backup.offsite[destination.url], tested_at=backup.verified_at)
         await self._note(backup, destination.url, copy)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,14 @@ import msgspec
 
 from stocky import clock
 from stocky.backup.dump.making import open_owner_only
-from stocky.backup.offsite.copies import list_copies, metadata_name, read_copy, remove_copies, write_metadata
+from stocky.backup.offsite.copies import (
+    list_copies,
+    metadata_name,
+    read_copy,
+    remove_copies,
+    remove_leftovers,
+    write_metadata,
+)
 from stocky.backup.offsite.destinations import PIECE, Destination, open_destination
 from stocky.backup.offsite.policy import OffsitePolicy
 from stocky.backup.store import StoredBackup
@@ -36,10 +44,11 @@ class CopyRequest(Request, frozen=True, kw_only=True):
 
 
 class DescribeRequest(Request, frozen=True, kw_only=True):
-    """Write the metadata of `backup`, which has a good copy at the destination, once more."""
+    """Write the metadata of `backup`, which has a good copy at the destination, once more; `file` was tested."""
 
     entry: ClassVar[str] = "stocky.backup.offsite.transfer:describe"
     destination: BlobSettings
+    file: str
     backup: StoredBackup
 
 
@@ -99,16 +108,27 @@ def copy(request: CopyRequest, report: ProgressCallback) -> Transferred:
             raise Unavailable(
                 f"{destination.url} does not return {backup.filename} as it was sent; it is sent again", retry_after=60
             )
+    elif _verdict(there) != _verdict(backup) and not _is_as_made(Path(request.file), backup):
+        # What was test-restored is not what was copied.
+        return Transferred(backup.size_bytes, backup.sha256)
     write_metadata(destination, backup, clock.now())
     return Transferred(backup.size_bytes, backup.sha256)
 
 
 def describe(request: DescribeRequest, report: ProgressCallback) -> None:
-    """Handles a DescribeRequest. Raises Unavailable or OutOfSpace; NotFound when there is no such copy any more."""
+    """Handles a DescribeRequest. Raises Unavailable or OutOfSpace; NotFound when there is no such copy any more.
+
+    A file that was damaged after it was copied says nothing of the copy: BadRequest, and the metadata there stays.
+    """
     destination, backup = open_destination(request.destination), request.backup
     there = read_copy(destination, backup.filename)
     if there is None or there.sha256 != backup.sha256:
         raise NotFound(f"There is no copy of {backup.filename} in {destination.url} any more")
+    if not _is_as_made(Path(request.file), backup):
+        raise BadRequest(
+            f"{request.file} is damaged: its SHA-256 is not the one it was made with. The result of its test restore is"
+            f" not written beside its copy in {destination.url}; fetch that copy"
+        )
     copied_at = backup.offsite[destination.url].copied_at
     assert copied_at is not None
     write_metadata(destination, backup, copied_at)
@@ -123,6 +143,8 @@ def list_or_tidy(request: ListRequest, report: ProgressCallback) -> Listed:
     report("tidying up", 0, None, "files")
     superfluous = OffsitePolicy(OffsiteSettings(keep=request.keep)).list_superfluous(copies)
     remove_copies(destination, superfluous)
+    if request.keep:
+        remove_leftovers(destination)
     names = {each.filename for each in superfluous}
     return Listed([each for each in copies if each.filename not in names], len(names))
 
@@ -168,6 +190,24 @@ def _local_pieces(path: Path, backup: StoredBackup, report: ProgressCallback) ->
         ) from error
     if done < backup.size_bytes:
         raise BadRequest(f"{path} is damaged: it is shorter than it was made")
+
+
+def _verdict(backup: StoredBackup) -> tuple[datetime | None, list[str]]:
+    return backup.verified_at, backup.problems
+
+
+def _is_as_made(path: Path, backup: StoredBackup) -> bool:
+    """Whether the stored file still has the content it was made with. Raises NotFound."""
+    try:
+        for _ in _local_pieces(path, backup, _ignore_progress):
+            pass
+    except BadRequest:
+        return False
+    return True
+
+
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
+    return None
 
 
 def _is_equal(destination: Destination, backup: StoredBackup, report: ProgressCallback) -> bool:

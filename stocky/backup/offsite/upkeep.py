@@ -118,8 +118,8 @@ class OffsiteUpkeep:
         problems, is_new = list(self._offsite.problems), not self._noted
         async with self._database.transaction() as tx:
             if problems:
-                await alerts.raise_service_alert(tx, ServiceAlert.OFFSITE_FAILED, _message(problems))
-                if is_new:
+                # Each process looks, and each start: the webhook is sent once for the alert that all of them have.
+                if await alerts.raise_service_alert(tx, ServiceAlert.OFFSITE_FAILED, _message(problems)):
                     await notify(tx, WebhookEventType.BACKUP_FAILED, {"message": _message(problems)})
             else:
                 await alerts.resolve_service_alerts(tx, ServiceAlert.OFFSITE_FAILED)
