@@ -101,7 +101,7 @@ class Mqtt:
         for name, meaning, read in (
             ("answered", "Scans over MQTT that were recorded or answered", lambda: counts.answered),
             ("refused", "Scans over MQTT that were answered with a problem", lambda: counts.refused),
-            ("dropped", "Scans over MQTT with QoS 0 that were too many at once", lambda: counts.dropped),
+            ("dropped", "Messages over MQTT that were no scans, or too many with QoS 0", lambda: counts.dropped),
         ):
             metrics.counter(f"stocky_mqtt_scans_{name}", meaning, read)
 

@@ -103,6 +103,20 @@ async def test_invalid_message_is_acknowledged_and_comes_once(
     await until(lambda: app.state.mqtt.counts.in_flight == 0)
 
 
+async def test_message_with_an_impossible_scanner_id_is_acknowledged(
+    app: Litestar, item: Json, broker: Mosquitto, mqtt_scanner: MqttScanner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also one whose result would have a topic longer than MQTT allows, which must not end the connection."""
+    for scanner_id in ("x" * (65_534 - len("stocky/scan/")), "x" * 129, " ", ""):
+        await MqttScanner(mqtt_scanner.connection, scanner_id).send({"upc": UPC, "event_id": "a"})
+    await until(lambda: app.state.mqtt.counts.dropped == 4)
+    assert (await mqtt_scanner.scan())["success"] is True
+    assert app.state.mqtt.counts.in_flight == 0
+    [logged] = [each for each in caplog.messages if "its scanner id is not valid" in each]
+    assert len(logged) < 500
+    assert not [each for each in caplog.messages if "'mqtt' failed" in each]
+
+
 async def test_scans_of_one_scanner_are_recorded_in_order(
     scanner: AsyncClient, item: Json, mqtt_scanner: MqttScanner
 ) -> None:
