@@ -148,6 +148,36 @@ async def test_command_that_comes_again_changes_nothing(
     assert await total(scanner, item) == 6
 
 
+@pytest.mark.parametrize(
+    ("before", "upc"),
+    [
+        ({"mode": "lookup"}, UPC),
+        ({"mode": "lookup"}, "96385074"),
+        ({"mode": "add", "location_id": None}, UPC),
+        ({"mode": "count"}, UPC),
+    ],
+    ids=["looked up", "unknown", "without a location", "open count"],
+)
+async def test_scan_that_booked_nothing_books_nothing_when_it_comes_again(
+    scanner: AsyncClient, item: Json, mqtt_scanner: MqttScanner, before: Json, upc: str
+) -> None:
+    location_id = (await get(scanner, "/scanner/status/m1"))["location_id"]
+    items = len(await get(scanner, "/items/"))
+    assert (await scanner.put("/scanner/m1/state", json=before)).status_code == 200
+    first = await mqtt_scanner.scan(upc, "a")
+    state = {"mode": "add", "location_id": location_id}
+    assert (await scanner.put("/scanner/m1/state", json=state)).status_code == 200
+    again = await mqtt_scanner.scan(upc, "a")
+    assert (first["success"], first["duplicate"], first["event"]) == (True, False, None)
+    assert (again["success"], again["duplicate"], again["event"]) == (True, True, None)
+    assert (again["message"], again["mode"]) == (first["message"], "add")
+    assert await total(scanner, item) == 0
+    assert len(await get(scanner, "/items/")) == items
+    assert (await mqtt_scanner.scan(command("set_mode", mode="add"), "a"))["status"] == 409
+    refused(await scanner.get("/events/by-event-id/a"), 404, "is that of a scan that booked nothing")
+    assert (await mqtt_scanner.scan(UPC, "b"))["event"]["delta"] == 1
+
+
 async def test_event_id_of_a_command_is_no_others(scanner: AsyncClient, item: Json, mqtt_scanner: MqttScanner) -> None:
     await mqtt_scanner.scan(command("set_mode", mode="add"), "a")
     for other in (UPC, command("set_mode", mode="remove")):
