@@ -25,6 +25,7 @@ from stocky.mqtt.settings import MqttSettings
 MAX_ITEMS = 500
 # The state of a sensor without a value.
 _UNKNOWN = "None"
+_ITEM = re.compile(r"item_[0-9]+")
 
 
 class Sensor(Struct, frozen=True):
@@ -71,6 +72,11 @@ def _of_item(item: Item) -> Sensor:
     )
 
 
+def is_of_item(name: str) -> bool:
+    """Whether a sensor is that of an item, which ends with its tag; others under the same topic may not be Stocky's."""
+    return _ITEM.fullmatch(name) is not None
+
+
 class Topics:
     """The topics of one Stocky."""
 
@@ -90,7 +96,7 @@ class Topics:
         return f"{self._discovery}{name}/config" if self._discovery else None
 
     def configured(self, topic: str) -> str | None:
-        """The sensor whose configuration has this topic; None for any other topic."""
+        """The name of the sensor whose configuration has this topic; None for any other topic."""
         if self._discovery is None or not topic.startswith(self._discovery) or not topic.endswith("/config"):
             return None
         return topic.removeprefix(self._discovery).removesuffix("/config")

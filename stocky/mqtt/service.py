@@ -19,7 +19,7 @@ from stocky.db import Database, SoleLock
 from stocky.jobs.schedule import Schedule
 from stocky.metrics import Metrics
 from stocky.mqtt.counts import ScanCounts
-from stocky.mqtt.sensors import Topics, read_sensors
+from stocky.mqtt.sensors import Topics, is_of_item, read_sensors
 from stocky.mqtt.settings import MqttSettings
 from stocky.stock.recorder import Recorder
 from stocky.supervisor import BackgroundTask, wait_for
@@ -195,7 +195,7 @@ class Mqtt:
                 sensor = self._topics.configured(str(message.topic))
                 if sensor is None:
                     session.take(message)
-                elif message.payload:
+                elif message.payload and is_of_item(sensor):
                     self._configured.add(sensor)
                     self._changed.set()
 
