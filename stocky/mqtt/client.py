@@ -155,7 +155,7 @@ def _describe(error: aiomqtt.MqttError, client_id: str) -> str:
         # Mosquitto does not always say that another client has taken over the session.
         return (
             f"The connection to the MQTT broker was lost ({error}); if this repeats, check that no other client uses"
-            f" the client id {client_id}, which is the STOCKY_MQTT_PREFIX"
+            f" the client id {client_id}, which is made of STOCKY_MQTT_PREFIX"
         )
     if code in _REFUSED:
         return "The MQTT broker refuses the user or the password; check STOCKY_MQTT_URL"

@@ -82,10 +82,8 @@ class Topics:
 
     def __init__(self, settings: MqttSettings) -> None:
         self.status = f"{settings.prefix}/status"
-        # Allowed in discovery: letters, digits, _ and -.
-        self._node = re.sub(r"[^A-Za-z0-9_-]", "_", settings.prefix)
         self._settings = settings
-        self._discovery = f"{settings.discovery_prefix}/sensor/{self._node}/" if settings.discovery_prefix else None
+        self._discovery = f"{settings.discovery_prefix}/sensor/{settings.node}/" if settings.discovery_prefix else None
         self.configurations = f"{self._discovery}+/config" if self._discovery else None
 
     def state(self, name: str) -> str:
@@ -115,12 +113,12 @@ class Topics:
         prefix = self._settings.prefix
         return {
             "name": sensor.title,
-            "unique_id": f"{self._node}_{sensor.name}",
+            "unique_id": f"{self._settings.node}_{sensor.name}",
             "state_topic": self.state(sensor.name),
             "availability_topic": self.status,
             **sensor.details,
             "device": {
-                "identifiers": [f"stocky_{self._node}"],
+                "identifiers": [f"stocky_{self._settings.node}"],
                 "name": "Stocky" if prefix == "stocky" else f"Stocky ({prefix})",
                 "manufacturer": "Stocky",
                 "sw_version": __version__,

@@ -157,7 +157,7 @@ async def test_taken_over_session_names_the_client_id_and_the_setting(
         await until(lambda: app.state.mqtt.state == "connected")
         async with client(broker, identifier="stocky"):
             await until(
-                lambda: "no other client uses the client id stocky, which is the STOCKY_MQTT_PREFIX" in caplog.text
+                lambda: "no other client uses the client id stocky, which is made of STOCKY_MQTT_PREFIX" in caplog.text
             )
             await until(lambda: app.state.mqtt.state == "connected")
 
