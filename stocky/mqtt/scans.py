@@ -151,7 +151,16 @@ class ScanSession:
         self._is_skip_logged = False
 
     def take(self, message: Message) -> None:
-        """Begins to answer a message, after those of the same scanner that came before."""
+        """Begins to answer a message, after those of the same scanner that came before.
+
+        One with another topic is acknowledged: of a subscription of former settings, which the broker stores.
+        """
+        topic = str(message.topic)
+        delivery = _Delivery(message)
+        if not topic.startswith(self._scans.topic):
+            delivery.is_answered = True
+            self._expect(delivery)
+            return
         # The broker limits only what it sends until it is acknowledged.
         if message.qos == 0 and self._scans.counts.in_flight >= MAX_IN_FLIGHT:
             self._scans.counts.dropped += 1
@@ -159,10 +168,8 @@ class ScanSession:
                 self._is_drop_logged = True
                 _log.warning("Scans with QoS 0 were dropped, because too many came at once; publish scans with QoS 1")
             return
-        delivery = _Delivery(message)
-        if message.qos:
-            self._unacknowledged.append(delivery)
-        scanner_id = str(message.topic).removeprefix(self._scans.topic)
+        self._expect(delivery)
+        scanner_id = topic.removeprefix(self._scans.topic)
         self._scans.counts.in_flight += 1
         task = self._group.create_task(self._answer(delivery, scanner_id, self._last.get(scanner_id)))
         self._last[scanner_id] = task
@@ -176,6 +183,15 @@ class ScanSession:
         else:
             self._skip(delivery.message)
         delivery.is_answered = True
+        self._acknowledge()
+
+    def _expect(self, delivery: _Delivery) -> None:
+        if delivery.message.qos:
+            self._unacknowledged.append(delivery)
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """All that are answered, up to the first that is not."""
         while self._unacknowledged and self._unacknowledged[0].is_answered:
             self._client.acknowledge(self._unacknowledged.popleft().message)
 

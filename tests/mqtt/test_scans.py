@@ -231,6 +231,28 @@ async def test_retained_scan_does_not_come_at_each_start(
         assert (await sender.scan())["scanner_state"]["scanner_id"] == "m2"
 
 
+async def test_messages_of_a_former_subscription_are_no_scans(
+    app: Litestar, item: Json, broker: Mosquitto, scanner: AsyncClient
+) -> None:
+    await until(lambda: app.state.mqtt.state == "connected")
+    await app.state.mqtt.close()
+    stored = Properties(PacketTypes.CONNECT)
+    stored.SessionExpiryInterval = 3600
+    async with client(broker, "former/scan/+", identifier="stocky", properties=stored):
+        pass
+    async with client(broker, "stocky/result/+") as connection:
+        # So many that none of Stocky's own would come before they are acknowledged.
+        for number in range(2 * MAX_IN_FLIGHT):
+            body = json.dumps({"upc": UPC, "event_id": f"former {number}"})
+            await connection.publish("former/scan/m1", body, qos=1)
+        app.state.mqtt.start()
+        await until(lambda: app.state.mqtt.state == "connected")
+        result = await MqttScanner(connection).scan()
+        assert (result["success"], result["event"]["delta"]) == (True, 1)
+    assert app.state.mqtt.counts.answered == 1
+    assert "former/scan/m1" not in [each["scanner_id"] for each in await get(scanner, "/scanner/")]
+
+
 async def test_scan_waits_while_the_database_is_away(
     app: Litestar, scanner: AsyncClient, item: Json, mqtt_scanner: MqttScanner, caplog: pytest.LogCaptureFixture
 ) -> None:
