@@ -27,8 +27,9 @@ T = TypeVar("T")
 
 # Scans that the broker sends before the first of them is acknowledged.
 MAX_IN_FLIGHT = 100
-# Bytes of a packet; the broker discards a larger one. A scan has about two hundred.
-MAX_PACKET = 2**20
+# Bytes of a packet; the broker discards a larger one, as Stocky may hold many while scans wait. It is above the largest
+# scan, so that one somewhat too large gets its problem. A scan has about two hundred.
+MAX_PACKET = 2**17
 # How long the broker stores scans for a Stocky that is away.
 SESSION_SECONDS = 30 * 24 * 3600
 # To connect, and for each answer of the broker.

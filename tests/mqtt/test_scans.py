@@ -93,6 +93,12 @@ async def test_other_problems_of_mqtt(item: Json, mqtt_scanner: MqttScanner) -> 
     assert (await mqtt_scanner.result())["status"] == 413
 
 
+async def test_broker_discards_messages_far_too_large(app: Litestar, item: Json, mqtt_scanner: MqttScanner) -> None:
+    await mqtt_scanner.send(b"x" * 140_000)
+    assert (await mqtt_scanner.scan())["success"] is True
+    assert app.state.mqtt.counts.refused == 0
+
+
 async def test_invalid_message_is_acknowledged_and_comes_once(
     app: Litestar, item: Json, mqtt_scanner: MqttScanner
 ) -> None:
