@@ -9,9 +9,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiomqtt
+import paho.mqtt.client as mqtt
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -19,14 +20,16 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from stocky.errors import Forbidden, Unavailable
+from stocky.mqtt.counts import ScanCounts
 from stocky.mqtt.settings import MqttSettings, tls_context
 
 T = TypeVar("T")
 
 # Scans that the broker sends before the first of them is acknowledged.
 MAX_IN_FLIGHT = 100
-# Bytes of a packet; the broker discards a larger one. A scan has about two hundred.
-MAX_PACKET = 2**20
+# Bytes of a packet; the broker discards a larger one, as Stocky may hold many while scans wait. It is above the largest
+# scan, so that one somewhat too large gets its problem. A scan has about two hundred.
+MAX_PACKET = 2**17
 # How long the broker stores scans for a Stocky that is away.
 SESSION_SECONDS = 30 * 24 * 3600
 # To connect, and for each answer of the broker.
@@ -44,7 +47,10 @@ _log = logging.getLogger(__name__)
 class Client(aiomqtt.Client):
     """aiomqtt's client, with the manual acknowledgement of paho-mqtt below it, which aiomqtt does not offer."""
 
-    def __init__(self, settings: MqttSettings, will: aiomqtt.Will) -> None:
+    def __init__(self, settings: MqttSettings, will: aiomqtt.Will, counts: ScanCounts) -> None:
+        self._counts = counts
+        # Whether the broker refused to publish a message of this connection.
+        self.was_refused = False
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_SECONDS
         properties.ReceiveMaximum = MAX_IN_FLIGHT
@@ -74,6 +80,22 @@ class Client(aiomqtt.Client):
         """Tells the broker that a message need not be sent again. No-op on a lost connection."""
         self._client.ack(message.mid, message.qos)
 
+    def _on_publish(
+        self, client: mqtt.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        """As aiomqtt's, which ignores the reason code."""
+        if reason_code.value >= _FIRST_ERROR:
+            self._counts.unpublished += 1
+            self.was_refused = True
+            if self._counts.refusal is None:
+                self._counts.refusal = str(reason_code)
+                _log.warning(
+                    "The MQTT broker refuses what Stocky publishes (%s); check its access rules and its limits."
+                    " Scans are recorded, but their results may be lost",
+                    self._counts.refusal,
+                )
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+
     def abandon(self) -> None:
         """Closes the socket where aiomqtt leaves it open: a connection was not accepted, or reading from it failed."""
         self._client.disconnect()
@@ -97,9 +119,9 @@ class Client(aiomqtt.Client):
 
 
 @asynccontextmanager
-async def connected(settings: MqttSettings, status_topic: str) -> AsyncIterator[Client]:
+async def connected(settings: MqttSettings, status_topic: str, counts: ScanCounts) -> AsyncIterator[Client]:
     """A connection for the block; `status_topic` says whether there is one. Raises MqttError."""
-    client = Client(settings, aiomqtt.Will(status_topic, OFFLINE, qos=1, retain=True))
+    client = Client(settings, aiomqtt.Will(status_topic, OFFLINE, qos=1, retain=True), counts)
     await _enter(client)
     try:
         yield client
@@ -155,7 +177,7 @@ def _describe(error: aiomqtt.MqttError, client_id: str) -> str:
         # Mosquitto does not always say that another client has taken over the session.
         return (
             f"The connection to the MQTT broker was lost ({error}); if this repeats, check that no other client uses"
-            f" the client id {client_id}, which is the STOCKY_MQTT_PREFIX"
+            f" the client id {client_id}, which is made of STOCKY_MQTT_PREFIX"
         )
     if code in _REFUSED:
         return "The MQTT broker refuses the user or the password; check STOCKY_MQTT_URL"

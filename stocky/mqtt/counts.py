@@ -1,4 +1,4 @@
-"""Counts of scans over MQTT, of all connections of a process; here, so that reading them needs no aiomqtt."""
+"""Counts of messages over MQTT, of all connections of a process; here, so that reading them needs no aiomqtt."""
 
 from __future__ import annotations
 
@@ -11,3 +11,7 @@ class ScanCounts:
         self.answered = 0
         self.refused = 0
         self.dropped = 0
+        # Messages of Stocky that the broker refused, results or sensors.
+        self.unpublished = 0
+        # Why, while it lasts.
+        self.refusal: str | None = None

@@ -1,8 +1,9 @@
 """Scans over MQTT: each is acknowledged only after its event is committed and the broker has its result.
 
 The scans of one scanner are recorded in the order of their arrival, those of several scanners at the same time, and all
-are acknowledged in the order of their arrival. An invalid scan is answered with a problem and acknowledged. A scan that
-cannot be recorded for the moment is not: it is tried again, and sent again by the broker after a lost connection.
+are acknowledged in the order of their arrival. An invalid scan is answered with a problem and acknowledged. One that
+cannot be answered is logged and acknowledged, so that it does not end each connection. A scan that cannot be recorded
+for the moment is not acknowledged: it is tried again, and sent again by the broker after a lost connection.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import deque
 from typing import Any
 
 import msgspec
-from aiomqtt import Message
+from aiomqtt import Message, MqttError
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -28,7 +29,7 @@ from stocky.mqtt.client import MAX_IN_FLIGHT, Client
 from stocky.mqtt.counts import ScanCounts
 from stocky.mqtt.settings import MqttSettings
 from stocky.scanner.commands import scan_once
-from stocky.scanner.schemas import Scan, ScanAnswer
+from stocky.scanner.schemas import Scan, ScanAnswer, ScannerId
 from stocky.stock.recorder import Recorder
 
 # Bytes of a scan, many times the longest text that a scanner may send.
@@ -41,6 +42,8 @@ _CREATE = "create another one with 'stocky create-key mqtt --name mqtt --create'
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
+# Characters of a topic that a line of the log shows.
+_SHOWN = 200
 
 
 class KeyRefused(Forbidden):
@@ -145,9 +148,19 @@ class ScanSession:
         # The task of the last message of each scanner.
         self._last: dict[str, asyncio.Task[None]] = {}
         self._is_drop_logged = False
+        self._is_skip_logged = False
 
     def take(self, message: Message) -> None:
-        """Begins to answer a message, after those of the same scanner that came before."""
+        """Begins to answer a message, after those of the same scanner that came before.
+
+        One with another topic is acknowledged: of a subscription of former settings, which the broker stores.
+        """
+        topic = str(message.topic)
+        delivery = _Delivery(message)
+        if not topic.startswith(self._scans.topic):
+            delivery.is_answered = True
+            self._expect(delivery)
+            return
         # The broker limits only what it sends until it is acknowledged.
         if message.qos == 0 and self._scans.counts.in_flight >= MAX_IN_FLIGHT:
             self._scans.counts.dropped += 1
@@ -155,10 +168,8 @@ class ScanSession:
                 self._is_drop_logged = True
                 _log.warning("Scans with QoS 0 were dropped, because too many came at once; publish scans with QoS 1")
             return
-        delivery = _Delivery(message)
-        if message.qos:
-            self._unacknowledged.append(delivery)
-        scanner_id = str(message.topic).removeprefix(self._scans.topic)
+        self._expect(delivery)
+        scanner_id = topic.removeprefix(self._scans.topic)
         self._scans.counts.in_flight += 1
         task = self._group.create_task(self._answer(delivery, scanner_id, self._last.get(scanner_id)))
         self._last[scanner_id] = task
@@ -167,19 +178,57 @@ class ScanSession:
     async def _answer(self, delivery: _Delivery, scanner_id: str, previous: asyncio.Task[None] | None) -> None:
         if previous is not None:
             await asyncio.wait([previous])
-        message = delivery.message
-        result, event_id = await self._scans.answer(scanner_id, bytes(message.payload))
-        await self._client.publish(
-            f"{self._scans.result_topic}{scanner_id}", result, qos=1, properties=_properties(message, event_id)
-        )
+        if _is_scanner_id(scanner_id):
+            await self._record(delivery.message, scanner_id)
+        else:
+            self._skip(delivery.message)
         delivery.is_answered = True
+        self._acknowledge()
+
+    def _expect(self, delivery: _Delivery) -> None:
+        if delivery.message.qos:
+            self._unacknowledged.append(delivery)
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """All that are answered, up to the first that is not."""
         while self._unacknowledged and self._unacknowledged[0].is_answered:
             self._client.acknowledge(self._unacknowledged.popleft().message)
+
+    async def _record(self, message: Message, scanner_id: str) -> None:
+        try:
+            result, event_id = await self._scans.answer(scanner_id, bytes(message.payload))
+            await self._client.publish(
+                f"{self._scans.result_topic}{scanner_id}", result, qos=1, properties=_properties(message, event_id)
+            )
+        except (MqttError, KeyRefused):
+            raise
+        except Exception:  # noqa: BLE001 - a defect with one message
+            # The connection is not lost, and the same message would end each one that follows.
+            _log.exception("The result of a scan of %s over MQTT could not be published", scanner_id)
+
+    def _skip(self, message: Message) -> None:
+        self._scans.counts.dropped += 1
+        if not self._is_skip_logged:
+            self._is_skip_logged = True
+            _log.warning(
+                "A message to the MQTT topic %s... is no scan, because its scanner id is not valid; use 1 to 128"
+                " characters without spaces at the ends",
+                ascii(str(message.topic)[:_SHOWN]),
+            )
 
     def _ended(self, scanner_id: str, task: asyncio.Task[None]) -> None:
         self._scans.counts.in_flight -= 1
         if self._last.get(scanner_id) is task:
             del self._last[scanner_id]
+
+
+def _is_scanner_id(text: str) -> bool:
+    try:
+        msgspec.convert(text, ScannerId)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _read(body: bytes) -> Any:

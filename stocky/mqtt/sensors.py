@@ -25,6 +25,7 @@ from stocky.mqtt.settings import MqttSettings
 MAX_ITEMS = 500
 # The state of a sensor without a value.
 _UNKNOWN = "None"
+_ITEM = re.compile(r"item_[0-9]+")
 
 
 class Sensor(Struct, frozen=True):
@@ -71,15 +72,18 @@ def _of_item(item: Item) -> Sensor:
     )
 
 
+def is_of_item(name: str) -> bool:
+    """Whether a sensor is that of an item, which ends with its tag; others under the same topic may not be Stocky's."""
+    return _ITEM.fullmatch(name) is not None
+
+
 class Topics:
     """The topics of one Stocky."""
 
     def __init__(self, settings: MqttSettings) -> None:
         self.status = f"{settings.prefix}/status"
-        # Allowed in discovery: letters, digits, _ and -.
-        self._node = re.sub(r"[^A-Za-z0-9_-]", "_", settings.prefix)
         self._settings = settings
-        self._discovery = f"{settings.discovery_prefix}/sensor/{self._node}/" if settings.discovery_prefix else None
+        self._discovery = f"{settings.discovery_prefix}/sensor/{settings.node}/" if settings.discovery_prefix else None
         self.configurations = f"{self._discovery}+/config" if self._discovery else None
 
     def state(self, name: str) -> str:
@@ -90,7 +94,7 @@ class Topics:
         return f"{self._discovery}{name}/config" if self._discovery else None
 
     def configured(self, topic: str) -> str | None:
-        """The sensor whose configuration has this topic; None for any other topic."""
+        """The name of the sensor whose configuration has this topic; None for any other topic."""
         if self._discovery is None or not topic.startswith(self._discovery) or not topic.endswith("/config"):
             return None
         return topic.removeprefix(self._discovery).removesuffix("/config")
@@ -109,12 +113,12 @@ class Topics:
         prefix = self._settings.prefix
         return {
             "name": sensor.title,
-            "unique_id": f"{self._node}_{sensor.name}",
+            "unique_id": f"{self._settings.node}_{sensor.name}",
             "state_topic": self.state(sensor.name),
             "availability_topic": self.status,
             **sensor.details,
             "device": {
-                "identifiers": [f"stocky_{self._node}"],
+                "identifiers": [f"stocky_{self._settings.node}"],
                 "name": "Stocky" if prefix == "stocky" else f"Stocky ({prefix})",
                 "manufacturer": "Stocky",
                 "sw_version": __version__,

@@ -19,7 +19,7 @@ from stocky.db import Database, SoleLock
 from stocky.jobs.schedule import Schedule
 from stocky.metrics import Metrics
 from stocky.mqtt.counts import ScanCounts
-from stocky.mqtt.sensors import Topics, read_sensors
+from stocky.mqtt.sensors import Topics, is_of_item, read_sensors
 from stocky.mqtt.settings import MqttSettings
 from stocky.stock.recorder import Recorder
 from stocky.supervisor import BackgroundTask, wait_for
@@ -101,20 +101,25 @@ class Mqtt:
         for name, meaning, read in (
             ("answered", "Scans over MQTT that were recorded or answered", lambda: counts.answered),
             ("refused", "Scans over MQTT that were answered with a problem", lambda: counts.refused),
-            ("dropped", "Scans over MQTT with QoS 0 that were too many at once", lambda: counts.dropped),
+            ("dropped", "Messages over MQTT that were no scans, or too many with QoS 0", lambda: counts.dropped),
         ):
             metrics.counter(f"stocky_mqtt_scans_{name}", meaning, read)
+        metrics.counter(
+            "stocky_mqtt_unpublished",
+            "Results and sensors that the MQTT broker refused to publish",
+            lambda: counts.unpublished,
+        )
 
     @property
     def state(self) -> str:
         """Whether it is connected, and else the reason, for readiness."""
         if self._client is not None:
-            return "connected"
+            return "connected" + self._refusal
         if self._scans is None:
             return NEEDS_AIOMQTT
         if self._is_standby:
             return "another process is connected"
-        return f"not connected: {self._reason}"
+        return f"not connected: {self._reason}{self._refusal}"
 
     def start(self) -> None:
         """Starts to connect. The database is open, and identities and recorder have started."""
@@ -146,6 +151,11 @@ class Mqtt:
             await each.close()
 
     @property
+    def _refusal(self) -> str:
+        refusal = self.counts.refusal
+        return f"; the broker refuses what Stocky publishes ({refusal}), check its access rules" if refusal else ""
+
+    @property
     def _reason(self) -> str:
         return (self._tasks[0].error if self._tasks else None) or "it has not been tried yet"
 
@@ -173,7 +183,7 @@ class Mqtt:
         assert self._scans is not None
         # Before any scan is taken, which could only wait.
         await self._scans.principal()
-        async with connected(self._settings, self._topics.status) as client:
+        async with connected(self._settings, self._topics.status, self.counts) as client:
             await client.publish(self._topics.status, ONLINE, qos=1, retain=True)
             if self._topics.configurations is not None:
                 await subscribe(client, self._topics.configurations, qos=0, with_retained=True)
@@ -189,13 +199,13 @@ class Mqtt:
         from stocky.mqtt.scans import ScanSession
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._count_as_working())
+            group.create_task(self._count_as_working(client))
             session = ScanSession(scans, client, group)
             async for message in client.messages:
                 sensor = self._topics.configured(str(message.topic))
                 if sensor is None:
                     session.take(message)
-                elif message.payload:
+                elif message.payload and is_of_item(sensor):
                     self._configured.add(sensor)
                     self._changed.set()
 
@@ -206,10 +216,12 @@ class Mqtt:
         self._changed.set()
         _log.info("Connected to the MQTT broker %s", self._settings.broker.name)
 
-    async def _count_as_working(self) -> None:
+    async def _count_as_working(self, client: Client) -> None:
         # Where two clients have the same id, each connection ends at once, and the pauses must grow.
         await asyncio.sleep(STABLE_SECONDS)
         self._tasks[0].worked()
+        if not client.was_refused:
+            self.counts.refusal = None
 
     async def _publish_sensors(self) -> None:
         """One round: publishes what has changed. Without a connection there is nothing to do."""

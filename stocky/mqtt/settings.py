@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import ssl
 from pathlib import Path
@@ -55,7 +56,18 @@ class MqttSettings(Struct, frozen=True, kw_only=True):
     @property
     def client_id(self) -> str:
         """Always the same, since the broker stores the session of this client."""
-        return self.prefix.replace("/", "-")
+        return self._as_name(self.prefix.replace("/", "-"))
+
+    @property
+    def node(self) -> str:
+        """The name of this Stocky in Home Assistant's discovery, which allows letters, digits, _ and -."""
+        return self._as_name(re.sub(r"[^A-Za-z0-9_-]", "_", self.prefix))
+
+    def _as_name(self, text: str) -> str:
+        """A name made of the prefix; with a hash of it where characters were replaced, as two prefixes may be alike."""
+        if text == self.prefix:
+            return text
+        return f"{text}-{hashlib.blake2b(self.prefix.encode(), digest_size=4).hexdigest()}"
 
 
 def read_broker(text: str) -> Broker:

@@ -114,12 +114,13 @@ async def run_command(database: Database, recorder: Recorder, scan: Scan, by: Pr
 async def scan_once(database: Database, recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
     """Records a scan or runs a command, for a transport that may deliver it again later: it has an `event_id`.
 
-    A command that comes again changes nothing: since the first time, another one may have set something else.
+    A command that comes again changes nothing: since the first time, another one may have set something else. So a scan
+    that booked nothing, as in the mode lookup, books nothing when it comes again in another mode.
     Raises what `scan_barcode` and `run_command` raise, and Conflict for an event_id that was used with other content.
     """
     assert scan.event_id is not None
     if not is_command(scan.upc):
-        return await scan_barcode(recorder, scan, by)
+        return await scan_barcode(recorder, scan, by, may_come_again=True)
     command = read_command(scan.upc)
     if command.command is CommandName.UNDO:
         return await run_command(database, recorder, scan, by)

@@ -19,6 +19,7 @@ from stocky.quantity import from_milli, to_milli
 from stocky.scanner.schemas import Associated, Associations, Mode, ScannerState, StateChange
 from stocky.schema import MAX_ID
 from stocky.stock.fingerprints import fingerprint, has_fingerprint
+from stocky.stock.operations import RejectionKind
 
 AS_NEW = StateChange(mode=Mode.ADD, location_id=None, next_quantity=None)
 
@@ -54,6 +55,15 @@ class ScannerRow(msgspec.Struct, gc=False):
             view=self.view,
             next_quantity=None if self.next_quantity_milli is None else from_milli(self.next_quantity_milli),
         )
+
+
+class LookedUp(msgspec.Struct):
+    """What is stored of a scan that booked nothing, in the order of the columns."""
+
+    event_id: str
+    fingerprint: str
+    refusal: RejectionKind
+    reason: str
 
 
 class _Run(msgspec.Struct):
@@ -209,6 +219,24 @@ async def find_run(tx: Connection, event_id: str, content: object) -> str | None
 async def note_run(tx: Connection, event_id: str, content: object, message: str) -> None:
     """Stores that a command was run, so that the same event_id runs nothing again."""
     await tx.execute_many("add_refusals", [(event_id, fingerprint(content), "command", message, clock.now())])
+
+
+async def find_looked_up(tx: Connection, event_ids: list[str]) -> set[str]:
+    """Those of scans that booked nothing."""
+    rows = await tx.all("find_refusals", LookedUp, event_ids=event_ids)
+    return {row.event_id for row in rows if row.refusal == "looked_up"}
+
+
+async def note_looked_up(tx: Connection, scans: list[LookedUp]) -> None:
+    """Stores that scans booked nothing, so that the same event_ids book nothing later. No-op for known ones."""
+    moment = clock.now()
+    await tx.execute_many(
+        "add_refusals",
+        [
+            (each.event_id, each.fingerprint, each.refusal, each.reason, moment)
+            for each in sorted(scans, key=lambda each: each.event_id)
+        ],
+    )
 
 
 def own_scanner_id(user: Principal) -> str:

@@ -19,10 +19,13 @@ from stocky.errors import Invalid
 from stocky.names import name_key
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.repository import (
+    LookedUp,
     ScannerRow,
     clear_next_quantities,
+    find_looked_up,
     find_scanners,
     lock_next_quantities,
+    note_looked_up,
     own_scanner_id,
     touch_scanners,
 )
@@ -69,13 +72,27 @@ _NO_HINTS = _Hints([])
 
 
 class ScanPosting(Posting):
-    """The posting of one scan; with `lookup_only` nothing is booked in any mode."""
+    """The posting of one scan; with `lookup_only` nothing is booked in any mode.
 
-    def __init__(self, scan: Scan, scanned: ScannedCode, by: Principal, *, lookup_only: bool = False) -> None:
+    One that `may_come_again` later, with its event_id, then books nothing if it booked nothing the first time.
+    """
+
+    def __init__(
+        self,
+        scan: Scan,
+        scanned: ScannedCode,
+        by: Principal,
+        *,
+        lookup_only: bool = False,
+        may_come_again: bool = False,
+    ) -> None:
         super().__init__([])
         self.scan = scan
         self.scanned = scanned
         self.lookup_only = lookup_only
+        self.may_come_again = may_come_again
+        # Whether it came before, and booked nothing.
+        self.was_looked_up = False
         self.by = by
         self.scanner_id = scan.scanner_id or own_scanner_id(by)
         self.scanner = ScannerRow(self.scanner_id)
@@ -97,6 +114,12 @@ class ScanPosting(Posting):
                 raise DependsOnOutcomes
             await lock_next_quantities(tx, [scanners[id] for id in sorted(armed)])
         hints = await _find_hints(tx, postings)
+        if again := [posting for posting in postings if posting.may_come_again]:
+            looked_up = await find_looked_up(
+                tx, [each.scan.event_id for each in again if each.scan.event_id is not None]
+            )
+            for posting in again:
+                posting.was_looked_up = posting.scan.event_id in looked_up
         for posting in postings:
             posting.scanner = scanners[posting.scanner_id]
             if posting.lookup_only:
@@ -113,6 +136,8 @@ class ScanPosting(Posting):
                 posting.scanner.next_quantity_milli = None
         if used:
             await clear_next_quantities(tx, used)
+        if booked_nothing := [each for posting in postings if posting.may_come_again and (each := _looked_up(posting))]:
+            await note_looked_up(tx, booked_nothing)
         latest = {posting.scanner_id: posting for posting in postings}
         for posting in latest.values():
             posting.scanner.last_seen = moment
@@ -139,7 +164,7 @@ class ScanPosting(Posting):
         self.unknown_hint = None
         if kind is not None and hinted is None and scan.location_hint and str(scan.location_hint).strip():
             self.unknown_hint = scan.location_hint
-        if self.needs_location:
+        if self.needs_location or self.was_looked_up:
             kind = None
         if kind is None:
             self.used_next_milli = None
@@ -149,7 +174,7 @@ class ScanPosting(Posting):
             quantity_milli=quantity_milli or 0,
             unit=scan.unit,
             in_packs=scan.unit is None,
-            create_stub=scanner.mode is not Mode.LOOKUP,
+            create_stub=scanner.mode is not Mode.LOOKUP and not self.was_looked_up,
             occurred_at=scan.scanned_at,
             note=self.scanned.note,
             user_id=self.by.id,
@@ -182,9 +207,10 @@ class ScanPosting(Posting):
         return to_milli(own)
 
 
-async def scan_barcode(recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
+async def scan_barcode(recorder: Recorder, scan: Scan, by: Principal, *, may_come_again: bool = False) -> ScanAnswer:
     """Records a scan and answers it. Raises Conflict for an event_id that was used with other content."""
-    return await _answer(recorder, ScanPosting(scan, await read_code(scan.upc, recorder.measure_rules.current), by))
+    scanned = await read_code(scan.upc, recorder.measure_rules.current)
+    return await _answer(recorder, ScanPosting(scan, scanned, by, may_come_again=may_come_again))
 
 
 async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer:
@@ -202,12 +228,13 @@ async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
     outcome = posting.outcomes[0]
     if outcome.rejection == "event_id":
         raise_if_rejected(outcome)
+    was_looked_up = outcome.rejection == "looked_up"
     warning = posting.scanned.warning
     if warning is not None and not recorder.scanner_hints.first_time(posting.scanner_id, warning):
         warning = None
     message = _message(posting, outcome)
     return ScanAnswer(
-        success=outcome.status != "rejected" or _is_unknown(posting, outcome),
+        success=outcome.status != "rejected" or was_looked_up or _is_unknown(posting, outcome),
         item=outcome.item,
         skus=outcome.skus,
         message=message if warning is None else f"{message}. {warning}",
@@ -215,8 +242,20 @@ async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
         scanner_state=posting.scanner.to_state(),
         suggested_actions=_suggestions(posting, outcome),
         event=outcome.events[0] if outcome.events else None,
-        duplicate=outcome.status == "duplicate",
+        duplicate=outcome.status == "duplicate" or was_looked_up,
     )
+
+
+def _looked_up(posting: ScanPosting) -> LookedUp | None:
+    """What to store of a scan that booked nothing; None for one that was booked, or is known."""
+    operation, outcome = posting.operations[0], posting.outcomes[0]
+    if operation.kind is not None or operation.event_id is None or outcome.rejection in ("event_id", "looked_up"):
+        return None
+    refusal, reason = outcome.rejection, outcome.reason
+    if outcome.status == "looked_up" or _is_unknown(posting, outcome):
+        refusal, reason = "looked_up", _message(posting, outcome)
+    # A duplicate has neither: an earlier scan with this event_id was booked.
+    return refusal and LookedUp(operation.event_id, operation.fingerprint or "", refusal, reason or "")
 
 
 async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> _Hints:
@@ -236,6 +275,9 @@ async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> _Hints:
 
 
 def _message(posting: ScanPosting, outcome: Outcome) -> str:
+    if outcome.rejection == "looked_up":
+        # That of the first time.
+        return outcome.reason or ""
     summary = _summary(posting, outcome)
     is_named = outcome.item is not None and not outcome.item.needs_review
     if not is_named and (misread := describe_misread(posting.scanned)) is not None:

@@ -17,8 +17,8 @@ from stocky.stock.schemas import Sku, StockEvent
 Kind = Literal["add", "remove", "move", "open", "set", "undo"]
 # Why an operation was rejected: `policy` is too little stock, `unit` a unit that cannot be converted, `event_id` was
 # used before with other content, `stale` fails an If-Match. `command` is stored for the event_id of a command of a
-# scanner, which is no event.
-RejectionKind = Literal["not_found", "policy", "unit", "event_id", "stale", "undone", "invalid", "command"]
+# scanner, and `looked_up` for that of a scan that booked nothing: both are no events.
+RejectionKind = Literal["not_found", "policy", "unit", "event_id", "stale", "undone", "invalid", "command", "looked_up"]
 
 
 class LocationKey(msgspec.Struct, frozen=True, gc=False):

@@ -264,6 +264,8 @@ async def get_event_by_event_id(read: Connection, event_id: str) -> StockEvent:
         rejection = await read.one("find_refusals", _Rejection, event_ids=[event_id])
         if rejection is not None and rejection.refusal == "command":
             raise NotFound(f"The event_id {event_id!r} is that of a command, which is no event: {rejection.reason}")
+        if rejection is not None and rejection.refusal == "looked_up":
+            raise NotFound(f"The event_id {event_id!r} is that of a scan that booked nothing: {rejection.reason}")
         if rejection is not None:
             raise NotFound(f"The event with the event_id {event_id!r} was rejected: {rejection.reason}")
         raise NotFound(

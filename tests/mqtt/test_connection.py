@@ -157,7 +157,7 @@ async def test_taken_over_session_names_the_client_id_and_the_setting(
         await until(lambda: app.state.mqtt.state == "connected")
         async with client(broker, identifier="stocky"):
             await until(
-                lambda: "no other client uses the client id stocky, which is the STOCKY_MQTT_PREFIX" in caplog.text
+                lambda: "no other client uses the client id stocky, which is made of STOCKY_MQTT_PREFIX" in caplog.text
             )
             await until(lambda: app.state.mqtt.state == "connected")
 
@@ -184,6 +184,25 @@ async def test_connection_over_tls(run: Run, tmp_path: Path) -> None:
             await until(lambda: "CERTIFICATE_VERIFY_FAILED" in app.state.mqtt.state)
         async with run(STOCKY_MQTT_URL=url, STOCKY_MQTT_CA=str(certificate.file)) as app:
             await until(lambda: app.state.mqtt.state == "connected")
+
+
+async def test_result_that_the_broker_refuses_is_reported(
+    run: Run, broker: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Mosquitto 2.0 then ends the connection, other brokers do not."""
+    rules = ("topic read #", "topic write stocky/scan/#", "topic write stocky/status", "topic write stocky/sensor/#")
+    (tmp_path / "rules").write_text("\n".join(rules) + "\n")
+    broker.stop()
+    broker.configure(f"allow_anonymous true\nacl_file {tmp_path}/rules")
+    broker.start()
+    async with run(STOCKY_MQTT_DISCOVERY_PREFIX="off") as app:
+        await until(lambda: app.state.mqtt.state == "connected")
+        async with client(broker) as connection:
+            await MqttScanner(connection).send({"upc": "4006381333931", "event_id": "a"})
+        await until(lambda: app.state.mqtt.counts.unpublished >= 1)
+        assert "the broker refuses what Stocky publishes (Not authorized)" in (await _ready(app))[1]
+        assert await _metric(app, "stocky_mqtt_unpublished_total") >= 1
+        assert len([each for each in caplog.messages if "refuses what Stocky publishes" in each]) == 1
 
 
 async def test_status_says_whether_stocky_is_connected(run: Run, broker: Mosquitto) -> None:

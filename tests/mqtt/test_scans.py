@@ -93,6 +93,12 @@ async def test_other_problems_of_mqtt(item: Json, mqtt_scanner: MqttScanner) -> 
     assert (await mqtt_scanner.result())["status"] == 413
 
 
+async def test_broker_discards_messages_far_too_large(app: Litestar, item: Json, mqtt_scanner: MqttScanner) -> None:
+    await mqtt_scanner.send(b"x" * 140_000)
+    assert (await mqtt_scanner.scan())["success"] is True
+    assert app.state.mqtt.counts.refused == 0
+
+
 async def test_invalid_message_is_acknowledged_and_comes_once(
     app: Litestar, item: Json, mqtt_scanner: MqttScanner
 ) -> None:
@@ -101,6 +107,20 @@ async def test_invalid_message_is_acknowledged_and_comes_once(
         assert (await mqtt_scanner.result())["status"] == 400
     assert (await mqtt_scanner.scan())["success"] is True
     await until(lambda: app.state.mqtt.counts.in_flight == 0)
+
+
+async def test_message_with_an_impossible_scanner_id_is_acknowledged(
+    app: Litestar, item: Json, broker: Mosquitto, mqtt_scanner: MqttScanner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also one whose result would have a topic longer than MQTT allows, which must not end the connection."""
+    for scanner_id in ("x" * (65_534 - len("stocky/scan/")), "x" * 129, " ", ""):
+        await MqttScanner(mqtt_scanner.connection, scanner_id).send({"upc": UPC, "event_id": "a"})
+    await until(lambda: app.state.mqtt.counts.dropped == 4)
+    assert (await mqtt_scanner.scan())["success"] is True
+    assert app.state.mqtt.counts.in_flight == 0
+    [logged] = [each for each in caplog.messages if "its scanner id is not valid" in each]
+    assert len(logged) < 500
+    assert not [each for each in caplog.messages if "'mqtt' failed" in each]
 
 
 async def test_scans_of_one_scanner_are_recorded_in_order(
@@ -132,6 +152,36 @@ async def test_command_that_comes_again_changes_nothing(
     await mqtt_scanner.scan(command("set_next_quantity", quantity=5), "c")
     await mqtt_scanner.scan(UPC, "e")
     assert await total(scanner, item) == 6
+
+
+@pytest.mark.parametrize(
+    ("before", "upc"),
+    [
+        ({"mode": "lookup"}, UPC),
+        ({"mode": "lookup"}, "96385074"),
+        ({"mode": "add", "location_id": None}, UPC),
+        ({"mode": "count"}, UPC),
+    ],
+    ids=["looked up", "unknown", "without a location", "open count"],
+)
+async def test_scan_that_booked_nothing_books_nothing_when_it_comes_again(
+    scanner: AsyncClient, item: Json, mqtt_scanner: MqttScanner, before: Json, upc: str
+) -> None:
+    location_id = (await get(scanner, "/scanner/status/m1"))["location_id"]
+    items = len(await get(scanner, "/items/"))
+    assert (await scanner.put("/scanner/m1/state", json=before)).status_code == 200
+    first = await mqtt_scanner.scan(upc, "a")
+    state = {"mode": "add", "location_id": location_id}
+    assert (await scanner.put("/scanner/m1/state", json=state)).status_code == 200
+    again = await mqtt_scanner.scan(upc, "a")
+    assert (first["success"], first["duplicate"], first["event"]) == (True, False, None)
+    assert (again["success"], again["duplicate"], again["event"]) == (True, True, None)
+    assert (again["message"], again["mode"]) == (first["message"], "add")
+    assert await total(scanner, item) == 0
+    assert len(await get(scanner, "/items/")) == items
+    assert (await mqtt_scanner.scan(command("set_mode", mode="add"), "a"))["status"] == 409
+    refused(await scanner.get("/events/by-event-id/a"), 404, "is that of a scan that booked nothing")
+    assert (await mqtt_scanner.scan(UPC, "b"))["event"]["delta"] == 1
 
 
 async def test_event_id_of_a_command_is_no_others(scanner: AsyncClient, item: Json, mqtt_scanner: MqttScanner) -> None:
@@ -185,6 +235,28 @@ async def test_retained_scan_does_not_come_at_each_start(
         await until(lambda: app.state.mqtt.state == "connected")
         sender.scanner_id = "m2"
         assert (await sender.scan())["scanner_state"]["scanner_id"] == "m2"
+
+
+async def test_messages_of_a_former_subscription_are_no_scans(
+    app: Litestar, item: Json, broker: Mosquitto, scanner: AsyncClient
+) -> None:
+    await until(lambda: app.state.mqtt.state == "connected")
+    await app.state.mqtt.close()
+    stored = Properties(PacketTypes.CONNECT)
+    stored.SessionExpiryInterval = 3600
+    async with client(broker, "former/scan/+", identifier="stocky", properties=stored):
+        pass
+    async with client(broker, "stocky/result/+") as connection:
+        # So many that none of Stocky's own would come before they are acknowledged.
+        for number in range(2 * MAX_IN_FLIGHT):
+            body = json.dumps({"upc": UPC, "event_id": f"former {number}"})
+            await connection.publish("former/scan/m1", body, qos=1)
+        app.state.mqtt.start()
+        await until(lambda: app.state.mqtt.state == "connected")
+        result = await MqttScanner(connection).scan()
+        assert (result["success"], result["event"]["delta"]) == (True, 1)
+    assert app.state.mqtt.counts.answered == 1
+    assert "former/scan/m1" not in [each["scanner_id"] for each in await get(scanner, "/scanner/")]
 
 
 async def test_scan_waits_while_the_database_is_away(

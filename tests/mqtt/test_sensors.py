@@ -107,6 +107,22 @@ async def test_sensor_of_an_item_that_lost_its_tag_meanwhile_is_removed(
     await until(lambda: listener.sensor(f"item_{item['id']}") is None)
 
 
+async def test_sensor_that_is_not_of_stocky_stays(app: Litestar, member: AsyncClient, broker: Mosquitto) -> None:
+    await until(lambda: app.state.mqtt.state == "connected")
+    await app.state.mqtt.close()
+    async with client(broker, f"{CONFIGURATIONS}#") as connection:
+        listener = Listener(connection)
+        listening = asyncio.create_task(listener.listen())
+        # One of another program, and one of an item that lost its tag, which ends.
+        for name in ("door", "item_x", "item_99"):
+            await connection.publish(f"{CONFIGURATIONS}{name}/config", "{}", qos=1, retain=True)
+        await until(lambda: f"{CONFIGURATIONS}item_99/config" in listener.retained)
+        app.state.mqtt.start()
+        await until(lambda: f"{CONFIGURATIONS}item_99/config" not in listener.retained)
+        assert {f"{CONFIGURATIONS}door/config", f"{CONFIGURATIONS}item_x/config"} <= listener.retained.keys()
+        listening.cancel()
+
+
 async def test_last_good_backup_is_its_time(app: Litestar, admin: AsyncClient, listener: Listener) -> None:
     await until(lambda: listener.sensor("last_backup") == "None")
     await done(admin, await admin.post("/system/backup", json={"kind": "sql", "verify": True}))
