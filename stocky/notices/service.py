@@ -188,12 +188,15 @@ class Notices:
         """Finds causes, and starts sending to each channel that has something to send and may."""
         async with self._database.read() as read:
             has_channels = await queues.count_channels(read) > 0
-        # Without channels, what was raised about the last one is resolved, once.
-        if not (has_channels or self._reported is not None) or not await self._hold_lease():
+        if not has_channels:
+            # What was raised about the last one is resolved, once. Not with the lease: a rollback of the migration asks
+            # before it deletes a table with rows.
+            if self._reported is not None:
+                await self._report_failing()
+            return
+        if not await self._hold_lease():
             return
         await self._report_failing()
-        if not has_channels:
-            return
         await self._causes.look_at_alerts()
         if time.monotonic() >= self._look_at_others_at:
             await self._causes.look_at_others()
