@@ -45,7 +45,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert settings is not None
     assert (settings.broker.host, settings.broker.port, settings.broker.is_tls) == ("::1", 8883, True)
     assert (settings.broker.username, settings.broker.password, settings.broker.name) == ("us@er", "p/:@", "[::1]:8883")
-    assert (settings.client_id, settings.discovery_prefix, settings.tag) == ("home-stocky", "", "watched")
+    assert (settings.client_id, settings.discovery_prefix, settings.tag) == ("home-stocky-44ec4527", "", "watched")
 
 
 @pytest.mark.parametrize(
