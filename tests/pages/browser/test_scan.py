@@ -185,9 +185,7 @@ async def test_typed_location_is_the_one_of_that_name(opener: Opener) -> None:
     # The same while the focus is still in the field of the location.
     await go_to_scan(page, "?mode=add&location_id=1")
     await page.locator("#f-location_id").fill("elsewhere")
-    for key in barcode:
-        await page.keyboard.press(key)
-    await page.keyboard.press("Enter")
+    await Keys(page).scan(barcode)
     await expect(page.locator("#refused li").first).to_contain_text("elsewhere")
     assert await total(page, item_id) == 0
     await page.locator("#f-location_id").fill("pantry, TOP shelf")
@@ -311,8 +309,7 @@ async def test_question_of_a_count_stays_until_it_is_answered(opener: Opener) ->
     await page.locator("#result .result-title", has_text="Thing").wait_for()
     # A hand scanner types anywhere, here into the amount.
     await page.locator("#f-amount:focus").wait_for()
-    await page.keyboard.type(two)
-    await page.keyboard.press("Enter")
+    await Keys(page).scan(two)
     await page.locator(".toast", has_text=f"Not booked: {two}").wait_for()
     assert one in await title.inner_text()
     await scan(page, "7")
