@@ -19,6 +19,8 @@ function mark(field, message) {
   error.dataset.error = "";
   error.querySelector("span").textContent = message;
   (field.closest(".field, .choice") ?? field.parentElement).append(error);
+  const folded = field.closest("details");
+  if (folded) folded.open = true;
   field.setAttribute("aria-invalid", "true");
   field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${error.id}`.trim());
 }
@@ -54,6 +56,8 @@ export async function post(form, submitter) {
   try {
     const response = await send(url, { method: reads ? "GET" : "POST", data: reads ? undefined : data, fragment: form.dataset.swap });
     if ("event" in form.dataset) form.dataset.event = "";
+    // The reason why an attempt before was refused no longer holds.
+    for (const each of document.querySelectorAll("#toasts .bad")) remove(each);
     if (reads) push(form.dataset.swap, url);
     return response;
   } catch (error) {

@@ -141,6 +141,8 @@ export function showCard({ mode, sign = "", title, detail = "", tape = "", recor
   card.querySelector("[data-cancel]").hidden = counting === null;
   // The server's button in the card belongs to an earlier scan.
   card.querySelector("[form]")?.remove();
+  // A tall card moves the field down, below the tabs of a phone.
+  if (document.activeElement === code) code.scrollIntoView({ block: "nearest" });
 }
 
 const itemHref = (id) => (id ? `${form.dataset.item}/${id}` : "");
@@ -161,7 +163,7 @@ function measured({ quantity, unit }) {
 
 function detailOf(record) {
   const { state, details, shown: { place } } = record;
-  if (state === "refused") return record.reason;
+  if (state === "refused") return [place ?? "", record.reason].filter(Boolean).join(" \u00b7 ");
   if (state === "waiting") return stopped ? word(`stopped-${stopped}`) : word("sending");
   if (state === "undone") return word("undone");
   const warning = record.warning ? [record.warning] : [];
@@ -582,6 +584,8 @@ document.addEventListener("visibilitychange", () => document.hidden || learnName
 
 // --- Camera ----------------------------------------------------------------------------------------------------------
 
+// In the card: a message in the corner would cover the button for a photo. A question stays there.
+const report = (text) => (counting === null ? refuse(text, "") : complain(text));
 const camera = document.getElementById("camera-button");
 const photo = document.getElementById("photo-button");
 const serverDecodes = "decode" in document.getElementById("camera").dataset;
@@ -589,9 +593,9 @@ const hasCamera = Boolean(navigator.mediaDevices?.getUserMedia);
 // Plain http gives no video, but a photo can be read by the server.
 camera.hidden = !(hasCamera && (serverDecodes || "BarcodeDetector" in window));
 photo.hidden = hasCamera || !serverDecodes;
-camera.addEventListener("click", () => import("./camera.js").then(({ toggle }) => toggle(scan, complain)));
+camera.addEventListener("click", () => import("./camera.js").then(({ toggle }) => toggle(scan, report)));
 photo.addEventListener("click", () => document.getElementById("photo").click());
-document.getElementById("photo").addEventListener("change", () => import("./camera.js").then(({ readPhoto }) => readPhoto(scan, complain)));
+document.getElementById("photo").addEventListener("change", () => import("./camera.js").then(({ readPhoto }) => readPhoto(scan, report)));
 
 // --- Start -----------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from stocky.pages.choices import OVERSELL_POLICIES, STORAGE_TYPES
 from stocky.pages.done import done_with_item
 from stocky.pages.field_inputs import fill_inputs, list_inputs, place_errors, read_inputs
 from stocky.pages.forms import Form, Values, filled, parse_form, read_values
+from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import find_location, find_type
 from stocky.quantity import Quantity, rounded
@@ -208,11 +209,13 @@ async def _page(
     *,
     last: Item | None = None,
 ) -> Html:
-    sellers = await part_repository.list_sellers(read, skip=0, limit=_MOST_SUGGESTED, pattern=None)
     fields = await list_inputs(read, form)
     place_errors(form, fields)
+    if form.errors and (refusal := refused(request, form)) is not None:
+        return refusal
     if item is not None:
         fill_inputs(form, fields, item)
+    sellers = await part_repository.list_sellers(read, skip=0, limit=_MOST_SUGGESTED, pattern=None)
     return page(
         request,
         "item-form.html",

@@ -81,6 +81,46 @@ async def test_stepper_keeps_the_focus_and_loses_no_press(opener: Opener) -> Non
     await shows(page.locator(".undone"), "undone")
 
 
+async def test_message_of_a_refusal_goes_when_the_next_attempt_succeeds(opener: Opener) -> None:
+    page = await opener("/items")
+    await new_item(page, "Scarce thing", quantity="1")
+    minus = page.get_by_role("button", name=re.compile("^Take 1"))
+    await minus.press("Enter")
+    await page.locator(".stepper", has_text="0").wait_for()
+    await minus.press("Enter")
+    await page.locator(".toast.bad", has_text="Only 0").wait_for()
+    # It stays while it is pointed at.
+    await page.locator(".toast.bad").hover()
+    await page.get_by_role("button", name=re.compile("^Add 1")).press("Enter")
+    await page.locator(".stepper", has_text="1").wait_for()
+    await page.locator(".toast.bad").wait_for(state="detached")
+
+
+async def test_a_corrected_form_is_not_sent_again_by_going_back(opener: Opener) -> None:
+    page = await opener("/items")
+    await page.goto("/items/new?location_id=1")
+    await page.get_by_label("Name").fill("Corrected thing")
+    await page.locator("#f-quantity").fill("many")
+    save = page.get_by_role("button", name="Save", exact=True)
+    await save.click()
+    await page.locator('#f-quantity[aria-invalid="true"]:focus').wait_for()
+    await page.locator("#f-quantity").fill("2")
+    # In a folded part of the form, which opens.
+    await page.locator("summary", has_text="More").click()
+    await page.locator("#f-seller_link").fill("nowhere")
+    await page.locator("summary", has_text="More").click()
+    await save.click()
+    await page.locator('#f-seller_link[aria-invalid="true"]:focus').wait_for()
+    assert await page.locator('#f-quantity[aria-invalid="true"]').count() == 0
+    await page.locator("#f-seller_link").fill("")
+    await save.click()
+    await page.wait_for_url(re.compile(r"/items/\d+\?"))
+    await page.go_back()
+    await page.wait_for_url(re.compile(r"/items/new\?location_id=1$"))
+    await page.get_by_label("Name").wait_for()
+    assert await page.locator("[data-error]").count() == 0
+
+
 async def test_amount_in_the_dialog(opener: Opener) -> None:
     page = await opener("/items")
     await new_item(page, "Counted thing", quantity="5")
