@@ -63,10 +63,12 @@ def main() -> None:
     found: list[Result] = []
     for id in dict.fromkeys(PART_OF.get(id, id) for id in wanted):
         print(f"measuring {id} ...", flush=True)
-        found += BENCHMARKS[id](plan)
+        measured = BENCHMARKS[id](plan)
+        found += measured
+        if not arguments.quick:
+            # Each at once: a later one may fail after most of an hour.
+            page.write(results.keep(measured, description), description)
     print(f"\n{results.table(found)}")
-    if not arguments.quick:
-        page.write(results.keep(found, description), description)
 
 
 if __name__ == "__main__":

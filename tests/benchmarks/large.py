@@ -38,7 +38,8 @@ SECONDS = 6.0
 LEAST = 3
 GOALS = {"GET": "<= 50", "write": "<= 100"}
 
-_DAY = "since=2024-06-{n:02}T00:00:00Z&until=2024-06-{n:02}T23:59:00Z"
+# Up to 2 * READS + 1 repetitions: these months have 31 days.
+_DAY = "since=2024-05-{n:02}T00:00:00Z&until=2024-05-{n:02}T23:59:00Z"
 # {n} counts the repetitions, so that no response comes from the cache.
 _READS = {
     "/items, first page": "/items?limit=100&skip={n}",
