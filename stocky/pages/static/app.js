@@ -58,6 +58,11 @@ document.addEventListener("change", ({ target }) => {
   else if (target.closest("[data-follow]")) when("fragments", (module) => module.follow(target.closest("[data-follow]")));
   else if (target.form?.hasAttribute("data-selection")) when("selection", (module) => module.update(target));
 });
+// The browser cannot focus a wrong field in a folded part of a form.
+document.addEventListener("invalid", ({ target }) => {
+  const folded = target.closest("details");
+  if (folded) folded.open = true;
+}, true);
 let shortcuts = null;
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, textarea, select, [contenteditable]") || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -374,7 +374,7 @@ async def test_what_was_refused_stays_with_its_reason(opener: Opener) -> None:
     await go_to_scan(page, "?mode=remove&location_id=1&amount=2")
     await scan(page, barcode)
     # Elsewhere there may be enough.
-    await page.locator("#refused li", has_text="Pantry, top shelf · Only 0 of").wait_for()
+    await page.locator("#refused li", has_text="Kitchen counter · Only 0 of").wait_for()
     assert await page.locator("#result").get_attribute("data-mode") == "refused"
     await page.reload()
     await page.locator("#refused li").wait_for()
