@@ -111,6 +111,7 @@ _FIELDS: dict[str, Text] = {
     "row": _("Row"),
     "rows": _("Rows"),
     "seller": _("Seller"),
+    "seller_link": _("Link to the seller"),
     "serial": _("Serial number"),
     "shelf_life_days": _("Keeps"),
     "storage_type": _("Kept in"),
