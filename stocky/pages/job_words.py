@@ -7,8 +7,8 @@ from msgspec import Struct
 from stocky.db import Connection
 from stocky.jobs import repository
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.schemas import Job, JobStatus
-from stocky.pages.filters import filesize, number
+from stocky.jobs.schemas import Job, JobPriority, JobStatus, WaitReason
+from stocky.pages.filters import filesize, moment, number
 from stocky.pages.languages import Text, _
 
 KINDS: dict[str, Text] = {
@@ -75,6 +75,12 @@ STATUSES: dict[JobStatus, Text] = {
     JobStatus.RUNNING: _("running"),
     JobStatus.DONE: _("done"),
     JobStatus.FAILED: _("failed"),
+    JobStatus.CANCELLED: _("cancelled"),
+}
+PRIORITIES: dict[JobPriority, Text] = {
+    JobPriority.HIGH: _("high"),
+    JobPriority.NORMAL: _("normal"),
+    JobPriority.LOW: _("low"),
 }
 
 
@@ -90,8 +96,28 @@ class JobCard(Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """How the card is drawn: running, done or failed."""
-        return "running" if not self.job.status.is_final else self.job.status.value
+        """How the card is drawn: running, done or failed; a cancelled one like a failed one."""
+        if not self.job.status.is_final:
+            return "running"
+        return "done" if self.job.status is JobStatus.DONE else "failed"
+
+    @property
+    def waits_for(self) -> Text | str:
+        """What a job that waits is waiting for."""
+        if self.job.waits_for is WaitReason.TIME and self.job.next_attempt_at is not None:
+            return _("Next attempt at %(when)s", when=moment(self.job.next_attempt_at))
+        if self.job.waits_for is WaitReason.KEY:
+            return _("Waits until another job of this kind has ended")
+        return _("Waits for its turn") if self.job.waits_for else ""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it runs, but was asked to stop."""
+        return self.job.status is JobStatus.RUNNING and self.job.cancel_requested_at is not None
+
+    @property
+    def can_dismiss(self) -> bool:
+        return self.job.status is JobStatus.FAILED and self.job.dismissed_at is None
 
     @property
     def amount(self) -> Text | str:
