@@ -15,7 +15,7 @@ from stocky.pages.languages import Text, _
 ACTIONS: dict[str, Text] = {
     "applied": _("applied"),
     "associated": _("associated"),
-    "cancelled": _("cancelled"),
+    "cancelled": _("stopped"),
     "changed": _("changed"),
     "created": _("created"),
     "deleted": _("deleted"),

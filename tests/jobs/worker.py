@@ -39,11 +39,10 @@ def register_kinds() -> None:
     KINDS["test.flaky"] = JobKind(attempts=3, concurrency_key="test.flaky")
 
 
-async def main(log: Path) -> None:
-    """Runs jobs of these kinds on the database of the environment."""
+async def main(log: Path, lease: float) -> None:
+    """Runs jobs of these kinds on the database of the environment, with leases of so many seconds."""
     register_kinds()
-    # A lease of a killed process ends after two seconds instead of thirty, and a pause after none.
-    running.LEASE, running.RENEW_SECONDS = timedelta(seconds=2), 0.5  # type: ignore[assignment]
+    running.LEASE, running.RENEW_SECONDS = timedelta(seconds=lease), lease / 4  # type: ignore[assignment]
     running.LOOK_SECONDS = 0.05  # type: ignore[assignment]
     kinds.LONGEST_DELAY = timedelta(0)
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -53,7 +52,8 @@ async def main(log: Path) -> None:
 
     async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
         note("begin", parameters["key"], parameters["rank"], parameters["number"])
-        await asyncio.sleep(0)
+        # Long enough for others to begin meanwhile.
+        await asyncio.sleep(0.005)
         note("end", parameters["key"], parameters["rank"], parameters["number"])
 
     attempts = 0
@@ -81,4 +81,4 @@ async def main(log: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), float(sys.argv[2])))

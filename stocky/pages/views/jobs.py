@@ -37,7 +37,7 @@ async def show_jobs(
     skip: Skip = 0,
 ) -> Html:
     """Jobs, newest first."""
-    found = await repository.list_jobs(read, skip=skip, limit=_PAGE + 1, status=status, kind=kind)
+    found = await repository.list_jobs(read, skip=skip, limit=_PAGE + 1, status=status, kind=kind or None)
     jobs: Jobs = state.jobs
     # The progress of this process's own jobs is newer than the database's.
     shown = [each if each.status.is_final else await jobs.look(each.id) for each in found[:_PAGE]]
