@@ -425,3 +425,11 @@ async def test_members_do_not_manage_jobs(jobs: Jobs, member: AsyncClient) -> No
     id = await jobs.enqueue("nobody's", {})
     for action in ("cancel", "retry", "dismiss"):
         refused(await member.post(f"/jobs/{id}/{action}"), 403)
+
+
+async def test_plan_of_a_cancelled_job_has_failed(jobs: Jobs, admin: AsyncClient, member: AsyncClient) -> None:
+    await jobs.close()
+    started = (await member.post("/reorg/plans", json={})).json()
+    await cancel(admin, started["job_id"])
+    assert (await get(member, f"/reorg/plans/{started['plan_id']}"))["status"] == "failed"
+    refused(await admin.post(f"/jobs/{started['job_id']}/retry"), 409, "start a new one")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from datetime import datetime, timedelta
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 from httpx import AsyncClient
@@ -17,6 +18,8 @@ from litestar import Litestar
 from stocky import clock
 from stocky.config import Config
 from stocky.db import Connection, Database, make_database
+from stocky.db.queries import load_queries
+from stocky.db.sqlite_file import open_connection
 from stocky.errors import Conflict, Unavailable
 from stocky.jobs import kinds, repository
 from stocky.jobs.jobs import Jobs
@@ -24,6 +27,7 @@ from stocky.jobs.kinds import AGED, KINDS, JobKind
 from stocky.jobs.repository import ClaimedJob, NewJob
 from stocky.jobs.schemas import Job, JobPriority, JobStatus, WaitReason
 from stocky.progress import ProgressCallback
+from stocky.resources import resource
 from tests.architecture.schema import run_beside
 from tests.inventory import get
 from tests.jobs.test_jobs import ended
@@ -229,3 +233,26 @@ async def test_database_refuses_two_running_jobs_of_one_key(config: Config, data
     # As a process of an older version would do, which knows no keys.
     with pytest.raises((sqlite3.IntegrityError, psycopg.errors.UniqueViolation)):
         await run_beside(config, f"UPDATE job SET status = 'running' WHERE id = {second}")
+
+
+async def test_claim_reads_only_jobs_that_wait_or_run(config: Config) -> None:
+    """Not the history: with sequential scans turned off, indexes of what waits and runs are enough."""
+    queries = load_queries(resource("sql"), config.dialect)
+    now = clock.now()
+    arguments = {"now": now, "aged": now, "kinds": NAMES, "skipped": [], "id": 1, "owner": "me", "lease_until": now}
+    for query in (queries["find_claimable_job"], queries["claim_job"], queries["get_oldest_waiting_job"]):
+        values = query.values({name: arguments[name] for name in query.parameters})
+        if config.dialect == "sqlite":
+            with closing(open_connection(config.sqlite_path)) as connection:
+                plan = connection.execute(f"EXPLAIN QUERY PLAN {query.text}", values).fetchall()
+            steps = [row[3] for row in plan if row[3].startswith(("SCAN", "SEARCH")) and "json_each" not in row[3]]
+            assert [step for step in steps if "job_" not in step and "PRIMARY KEY" not in step] == []
+        else:
+            connection = await asyncpg.connect(config.database_url)
+            try:
+                await connection.execute("SET enable_seqscan = off")
+                text = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query.text}", *values))
+            finally:
+                await connection.close()
+            assert "Seq Scan" not in text
+            assert "job_waiting" in text or "job_pkey" in text
