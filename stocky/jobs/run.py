@@ -59,9 +59,14 @@ class Run:
         task = asyncio.current_task()
         assert task is not None
         if self._is_stopped and self.reason_not_to_stop() is None:
-            self._has_worked = True
-            raise CancelledByUser
-        self._is_stopped, self._working = False, task
+            if self.job.cancel_requested_at is not None:
+                self._has_worked = True
+                raise CancelledByUser
+            # The work begins, since it may have to release what was prepared for it.
+            task.cancel()
+        else:
+            self._is_stopped = False
+        self._working = task
         try:
             return await work(self.report)
         except asyncio.CancelledError:

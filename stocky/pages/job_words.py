@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from stocky.db import Connection
 from stocky.jobs import repository
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import Job, JobPriority, JobStatus, WaitReason
-from stocky.pages.filters import filesize, moment, number
+from stocky.pages.filters import filesize, number
 from stocky.pages.languages import Text, _
 
 KINDS: dict[str, Text] = {
@@ -84,6 +86,13 @@ PRIORITIES: dict[JobPriority, Text] = {
 }
 
 
+WAITS_FOR: dict[WaitReason, Text] = {
+    WaitReason.TURN: _("Waits for its turn"),
+    WaitReason.KEY: _("Waits until another job of this kind has ended"),
+    WaitReason.TIME: _("Waits for its next attempt"),
+}
+
+
 class JobCard(Struct, frozen=True):
     """A job in words; `phases` are pairs of name and label, `current` is the phase it is in or ended in."""
 
@@ -103,12 +112,13 @@ class JobCard(Struct, frozen=True):
 
     @property
     def waits_for(self) -> Text | str:
-        """What a job that waits is waiting for."""
-        if self.job.waits_for is WaitReason.TIME and self.job.next_attempt_at is not None:
-            return _("Next attempt at %(when)s", when=moment(self.job.next_attempt_at))
-        if self.job.waits_for is WaitReason.KEY:
-            return _("Waits until another job of this kind has ended")
-        return _("Waits for its turn") if self.job.waits_for else ""
+        """What a job that waits is waiting for; empty for one that does not."""
+        return "" if self.job.waits_for is None else WAITS_FOR[self.job.waits_for]
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """The moment that a job is waiting for, if it is that."""
+        return self.job.next_attempt_at if self.job.waits_for is WaitReason.TIME else None
 
     @property
     def is_stopping(self) -> bool:
