@@ -1,5 +1,4 @@
-CREATE TABLE job_before AS SELECT * FROM job;
-DROP TABLE job;
+ALTER TABLE job RENAME TO job_before;
 CREATE TABLE job (
     id            INTEGER PRIMARY KEY,
     kind          TEXT NOT NULL CHECK (length(kind) BETWEEN 1 AND 100),

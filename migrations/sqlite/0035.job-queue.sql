@@ -2,8 +2,7 @@
 -- depends: 0033.notices
 
 -- SQLite cannot change the check of a column.
-CREATE TABLE job_before AS SELECT * FROM job;
-DROP TABLE job;
+ALTER TABLE job RENAME TO job_before;
 CREATE TABLE job (
     id            INTEGER PRIMARY KEY,
     kind          TEXT NOT NULL CHECK (length(kind) BETWEEN 1 AND 100),
