@@ -13,8 +13,19 @@ SELECT migration_id FROM _yoyo_migration ORDER BY migration_id;
 SELECT count(*) FROM low_item;
 
 -- count_failed_jobs --
--- The number of listed jobs that have failed.
-SELECT count(*) FROM job WHERE status = 'failed';
+-- The number of listed jobs that have failed and were not dismissed.
+SELECT count(*) FROM job WHERE status = 'failed' AND dismissed_at IS NULL;
+
+-- count_jobs_by_kind --
+-- The jobs of each kind that wait, that run, and that have failed and were not dismissed.
+SELECT kind, status, count(*) AS count
+  FROM job
+ WHERE status IN ('queued', 'running', 'failed') AND dismissed_at IS NULL
+ GROUP BY kind, status;
+
+-- get_oldest_waiting_job --
+-- Since when the job that waits longest is due; NULL when none is.
+SELECT min(run_after) AS since FROM job WHERE status = 'queued' AND run_after <= :now;
 
 -- find_future_moment --
 -- The latest stored time after :future, which a clock that was ahead has set; null when there is none.

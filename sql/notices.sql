@@ -181,11 +181,13 @@ UPDATE notice_queue
  WHERE channel_id = :channel_id AND daily_done_at < :moment;
 
 -- list_failed_jobs --
--- The newest failed job of each kind except :without, if none of its kind succeeded since. Rejections are no failures.
+-- The newest failed job of each kind except :without, if none of its kind succeeded since. Rejections are no failures,
+-- nor are those that a user dismissed.
 SELECT job.kind, job.error
   FROM job
  WHERE job.id IN (SELECT max(failed.id) FROM job AS failed
-                   WHERE failed.status = 'failed' AND (failed.error_status IS NULL OR failed.error_status >= 500)
+                   WHERE failed.status = 'failed' AND failed.dismissed_at IS NULL
+                     AND (failed.error_status IS NULL OR failed.error_status >= 500)
                    GROUP BY failed.kind)
    AND job.kind <> :without
    AND NOT EXISTS (SELECT 1 FROM job AS later

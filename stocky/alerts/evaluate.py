@@ -25,7 +25,7 @@ from stocky.db import Connection, Database
 from stocky.jobs import repository as jobs_repository
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import NewJob
-from stocky.jobs.schedule import ATTEMPTS, Due, Schedule
+from stocky.jobs.schedule import Due, Schedule
 from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
 from stocky.settings.repository import get_settings
@@ -160,8 +160,8 @@ class DailyCheck:
         self._database = database
         self._zone = zone
         ended = alert_on_failure(ServiceAlert.ALERT_CHECK_FAILED, "The daily check for alerts")
-        jobs.register(DAILY_KIND, self.run, is_exclusive=True, ended=ended)
-        jobs.register(LOANS_KIND, self.run_loans, is_exclusive=True, ended=ended)
+        jobs.register(DAILY_KIND, self.run, ended=ended)
+        jobs.register(LOANS_KIND, self.run_loans, ended=ended)
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Registers the daily checks."""
@@ -201,4 +201,4 @@ class DailyCheck:
 
 async def queue_check(tx: Connection, by: str | None) -> None:
     """Queues a check after a change that affects many items; a queued check already covers it."""
-    await jobs_repository.add_job_unless_waiting(tx, NewJob(kind=DAILY_KIND, created_by=by, max_attempts=ATTEMPTS))
+    await jobs_repository.add_job_unless_waiting(tx, NewJob(kind=DAILY_KIND, created_by=by))

@@ -42,7 +42,7 @@ class BackupUpkeep:
         self._backups = backups
         self._good: list[datetime] = []
         self._count = 0
-        jobs.register(KIND, self._back_up, is_exclusive=True, ended=self._ended)
+        jobs.register(KIND, self._back_up, ended=self._ended)
         metrics.gauge(
             "stocky_backup_verified_timestamp_seconds",
             "When the newest successfully test-restored backup was made; 0 while there is none",

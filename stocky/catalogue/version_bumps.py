@@ -14,7 +14,6 @@ from stocky.db import Connection, Database
 from stocky.jobs import repository as jobs_repository
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import NewJob
-from stocky.jobs.schedule import ATTEMPTS
 from stocky.progress import ProgressCallback
 
 KIND = "catalogue.bump"
@@ -54,7 +53,7 @@ async def bump_items_of(tx: Connection, part: Part, part_id: int, bumped: Collec
     if len(ids) < AT_ONCE:
         await bump_item_versions(tx, [id for id in ids if id not in bumped])
     elif len(bumped) < AT_ONCE:
-        job = NewJob(kind=KIND, parameters={"part": part, "id": part_id}, max_attempts=ATTEMPTS)
+        job = NewJob(kind=KIND, parameters={"part": part, "id": part_id})
         await jobs_repository.add_job(tx, job)
     return ids
 

@@ -50,7 +50,7 @@ class GarbageCollector:
         self._database = database
         self._blobs = blobs
         ended = alert_on_failure(ServiceAlert.DOCUMENT_CLEANUP_FAILED, "The daily cleanup of the document store")
-        jobs.register(KIND, self.collect, is_exclusive=True, ended=ended)
+        jobs.register(KIND, self.collect, ended=ended)
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Registers the daily run."""

@@ -47,7 +47,7 @@ from stocky.imports.schemas import (
 )
 from stocky.imports.survey import Survey, survey
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.repository import list_jobs, list_open_jobs
+from stocky.jobs.repository import list_jobs, list_open_jobs, list_repeatable_jobs
 from stocky.jobs.schedule import Schedule
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.logs import audit
@@ -58,8 +58,6 @@ KIND = "import.csv"
 MAX_BYTES = 100 * 2**20
 # A mapping has up to a hundred columns.
 MAX_FIELD = 65_536
-# Retries after a killed process or an unavailable database.
-ATTEMPTS = 10
 SWEEP_SECONDS = 3_600
 _DRY_RUN = "Dry run: nothing was written"
 WANTED = UploadKind("table", "items.csv", "; import it in parts", MAX_FIELD)
@@ -74,7 +72,7 @@ class Imports:
         self._database = database
         self._recorder = recorder
         self._jobs = jobs
-        jobs.register(KIND, self._run)
+        jobs.register(KIND, self._run, repeatable=self._require_file)
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Registers the sweep of import files."""
@@ -115,7 +113,7 @@ class Imports:
 
     async def _require_room(self) -> None:
         if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
-            await self._sweep()
+            await self._sweep(keep_failed=False)
         if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} imports are waiting already; try again later", retry_after=30)
 
@@ -131,7 +129,7 @@ class Imports:
             options=options,
             reading=found.reading,
         )
-        job_id = await self._jobs.enqueue(KIND, msgspec.to_builtins(order), by=by.user.username, max_attempts=ATTEMPTS)
+        job_id = await self._jobs.enqueue(KIND, msgspec.to_builtins(order), by=by.user.username)
         assert job_id is not None
         return StartedImport(
             job_id=job_id,
@@ -164,8 +162,9 @@ class Imports:
         job = await self.get_import(job_id, by)
         if isinstance(job.result, dict):
             return self.store.directory_of(job.result["import_id"]) / name
-        if job.status is JobStatus.FAILED:
-            raise NotFound(f"The import {job_id} failed and wrote no {name}: {job.error}")
+        if job.status.is_final:
+            how = "was cancelled" if job.status is JobStatus.CANCELLED else "failed"
+            raise NotFound(f"The import {job_id} {how} and wrote no {name}: {job.error}")
         raise NotFound(f"The import {job_id} has no {name} yet; its job is {job.status.value}")
 
     async def _run(self, parameters: dict[str, Any], report: ProgressCallback) -> ImportReport:
@@ -206,6 +205,8 @@ class Imports:
             # An earlier attempt may have been killed while it wrote.
             taken_back = await self._roll_back(order, by, report)
             return _report_of(order, plan, message, applied=False, taken_back=taken_back)
+        # From here on the import cannot be cancelled.
+        report("writing", 0, None, "rows")
         # The report uses the counts of the first attempt, made before anything was written.
         first = await asyncio.to_thread(store_plan, self.store.directory_of(order.import_id) / PLAN, plan)
         errors = {each.line: each for each in plan.errors}
@@ -256,6 +257,7 @@ class Imports:
             # An earlier attempt may have been killed while it created items.
             taken_back = await self._roll_back(order, by, report)
             return _report_of(order, plan, _nothing_written(plan), applied=False, taken_back=taken_back)
+        report("writing", 0, None, "items")
         first = await asyncio.to_thread(store_plan, self.store.directory_of(order.import_id) / PLAN, plan)
         try:
             project_id = await write_parts(self._database, order, names.own, parts.needs, by, report)
@@ -319,10 +321,18 @@ class Imports:
                     await audit.record(tx, by, "imported", "import", key, details)
         return written
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, *, keep_failed: bool = True) -> None:
+        """Removes files that no import needs; failed ones can be run again while there is room for others."""
         async with self._database.read() as read:
-            wanted = {each["import_id"] for each in await list_open_jobs(read, KIND)}
-        await asyncio.to_thread(self.store.sweep, wanted)
+            jobs = await list_open_jobs(read, KIND)
+            jobs += await list_repeatable_jobs(read, KIND) if keep_failed else []
+        await asyncio.to_thread(self.store.sweep, {each["import_id"] for each in jobs})
+
+    async def _require_file(self, parameters: dict[str, Any]) -> None:
+        """Raises Conflict when the file of an import is gone."""
+        file = self.store.directory_of(parameters["import_id"]) / UPLOAD
+        if not await asyncio.to_thread(file.is_file):
+            raise Conflict("The uploaded file is not stored any more; import it again")
 
 
 @asynccontextmanager

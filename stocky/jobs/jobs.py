@@ -1,7 +1,8 @@
 """Runs jobs in this process; each job is a row with its progress, and never runs in two processes at once.
 
 The process renews a job's lease while it works on it. When the lease expires, because the process was killed or lost
-its database, the job counts as interrupted: it is retried if it has attempts left, or fails.
+its database, the job counts as interrupted: it is retried if it has attempts left, or fails. `kinds` says how often a
+kind is tried and when it can be stopped; `control` has what users do with jobs.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import msgspec
 from stocky import clock
 from stocky.db import Connection, Database
 from stocky.db.maintenance_gate import request_epoch
-from stocky.errors import OutOfSpace, StockyError, Unavailable
+from stocky.errors import Conflict, OutOfSpace, StockyError, Unavailable
 from stocky.jobs import repository
+from stocky.jobs.kinds import delay_after
 from stocky.jobs.repository import ClaimedJob, NewJob
+from stocky.jobs.run import BoundFunction, CancelledByUser, Run
 from stocky.jobs.schemas import Job, JobStatus, Progress
 from stocky.progress import ProgressCallback
 from stocky.supervisor import Supervisor, wait_for
@@ -38,50 +41,40 @@ PROGRESS_SECONDS = 0.5
 LOOK_SECONDS = 2
 # Queued jobs that run at once. Jobs of run_here start immediately and do not count.
 AT_ONCE = 2
-BACK_OFF = timedelta(seconds=30)
 RETENTION_DAYS = 30
+# How long failed jobs that nobody has dismissed are listed.
+FAILED_RETENTION_DAYS = 90
 MAX_STORED_JOBS = 1_000
 TIDY_SECONDS = 3_600
 # The longest pause between two attempts to store the end of a job.
 END_RETRY_SECONDS = 10.0
 INTERRUPTED = "interrupted: Stocky was stopped while the job was running"
+CANCELLED = "cancelled"
 RESULT_LOST = "The job ended, but its result could not be stored; see the log"
 
-BoundFunction = Callable[[ProgressCallback], Awaitable[Any]]
 Function = Callable[[dict[str, Any], ProgressCallback], Awaitable[Any]]
 # Called in the transaction that ends a job: with its error, or None for success.
 Ended = Callable[[Connection, str | None], Awaitable[None]]
+# Called in the transaction that cancels a job, with its parameters.
+Cancelled = Callable[[Connection, dict[str, Any]], Awaitable[None]]
+# Raises Conflict when a failed job with these parameters cannot be run again.
+Repeatable = Callable[[dict[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
-
-
-class _Run:
-    """A job that runs in this process."""
-
-    def __init__(self, job: ClaimedJob) -> None:
-        self.job = job
-        self.progress = Progress()
-        self.is_stored = True
-        self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        # Marks the exception as retrieved: not every job has a caller that awaits it.
-        self.outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    def report(self, phase: str, done: int, total: int | None, unit: str) -> None:
-        self.progress = Progress.of(phase, done, total, unit)
-        self.is_stored = False
 
 
 class Jobs:
     """The jobs of one process."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._owner = secrets.token_hex(8)
         self.supervisor: Supervisor = database.supervisor
         self._functions: dict[str, Function] = {}
-        self._exclusive: set[str] = set()
         self._ended: dict[str, Ended] = {}
-        self._running: dict[int, _Run] = {}
+        self._cancelled: dict[str, Cancelled] = {}
+        self._repeatable: dict[str, Repeatable] = {}
+        self._running: dict[int, Run] = {}
         self._claimed = 0
         self._wake = asyncio.Event()
         # Monotonic time: the clock may be set back, and must not extend this pause or a lease.
@@ -104,17 +97,26 @@ class Jobs:
         ]
 
     def register(
-        self, kind: str, function: Function, *, is_exclusive: bool = False, ended: Ended | None = None
+        self,
+        kind: str,
+        function: Function,
+        *,
+        ended: Ended | None = None,
+        cancelled: Cancelled | None = None,
+        repeatable: Repeatable | None = None,
     ) -> None:
         """Registers `function(parameters, report)` for jobs of this kind, in whichever process claims them.
 
-        With `is_exclusive`, one job of the kind runs at a time. `ended` is called whenever a job of the kind ends.
+        `ended` is called whenever a job of the kind succeeds or finally fails, `cancelled` when it is cancelled, and
+        `repeatable` before a failed one is run again.
         """
         self._functions[kind] = function
-        if is_exclusive:
-            self._exclusive.add(kind)
         if ended is not None:
             self._ended[kind] = ended
+        if cancelled is not None:
+            self._cancelled[kind] = cancelled
+        if repeatable is not None:
+            self._repeatable[kind] = repeatable
 
     def start(self) -> None:
         """Starts polling for jobs. Requires an open database."""
@@ -137,11 +139,14 @@ class Jobs:
         *,
         by: str | None = None,
         once_key: str | None = None,
-        max_attempts: int = 1,
+        max_attempts: int | None = None,
     ) -> int | None:
-        """Queues a job for any process; returns its id, None when a job with this once_key exists."""
+        """Queues a job for any process; returns its id, None when a job with this once_key exists.
+
+        `max_attempts` None are those of its kind.
+        """
         new = NewJob(kind=kind, parameters=parameters, once_key=once_key, max_attempts=max_attempts, created_by=by)
-        id = await self._database.run(repository.add_job, new)
+        id = await self.database.run(repository.add_job, new)
         self._wake.set()
         return id
 
@@ -154,13 +159,19 @@ class Jobs:
     ) -> Job:
         """Starts a job that needs local data of this process; it outlives its request.
 
-        `parameters` are not passed to the work; `phases` reads which phases it has from them.
+        `parameters` are not passed to the work; `phases` and `kinds` read what it does from them. It is tried once, and
+        not kept apart from others: it has to do that itself.
         """
         new = NewJob(
-            kind=kind, parameters=parameters or {}, created_by=by, owner=self._owner, lease_until=clock.now() + LEASE
+            kind=kind,
+            parameters=parameters or {},
+            max_attempts=1,
+            created_by=by,
+            owner=self._owner,
+            lease_until=clock.now() + LEASE,
         )
-        job = await self._database.run(repository.add_running_job, new)
-        self._begin(ClaimedJob(job.id, kind, {}, 1, 1), work)
+        job = await self.database.run(repository.add_running_job, new)
+        self._begin(ClaimedJob(job.id, kind, new.parameters, 1, 1), work)
         return job
 
     async def finished(self, id: int) -> Any:
@@ -170,11 +181,41 @@ class Jobs:
     async def look(self, id: int) -> Job:
         """The job with its current progress. Raises NotFound."""
         run = self._running.get(id)
-        async with self._database.read() as read:
+        async with self.database.read() as read:
             return await repository.get_job(read, id, None if run is None else run.progress)
 
+    def progress_here(self, id: int) -> Progress | None:
+        """The progress of a job that runs in this process."""
+        run = self._running.get(id)
+        return None if run is None else run.progress
+
+    async def stop(self, id: int) -> None:
+        """Stops a job whose cancellation was requested, if it runs here; its own process does so if not.
+
+        Raises Conflict when it can no longer be stopped, and withdraws the request.
+        """
+        run = self._running.get(id)
+        if run is None:
+            return
+        if reason := run.reason_not_to_stop():
+            await self.database.run(repository.refuse_job_cancel, self._owner, id)
+            raise Conflict(f"Job {id} cannot be cancelled now: {reason}")
+        run.stop()
+
+    async def check_repeatable(self, kind: str, parameters: dict[str, Any]) -> None:
+        """Raises Conflict when a job with these parameters cannot be run again."""
+        if kind not in self._functions:
+            raise Conflict(f"Jobs of the kind {kind} cannot be run again; start a new one")
+        if (check := self._repeatable.get(kind)) is not None:
+            await check(parameters)
+
+    async def note_cancelled(self, tx: Connection, kind: str, parameters: dict[str, Any]) -> None:
+        """Does what belongs to the cancellation of a job of this kind, in its transaction."""
+        if (cancelled := self._cancelled.get(kind)) is not None:
+            await cancelled(tx, parameters)
+
     def _begin(self, job: ClaimedJob, work: BoundFunction) -> asyncio.Task[None]:
-        run = self._running[job.id] = _Run(job)
+        run = self._running[job.id] = Run(job)
         # The job outlives the request, also when the data is replaced meanwhile.
         context = contextvars.copy_context()
         context.run(request_epoch.set, None)
@@ -183,10 +224,10 @@ class Jobs:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _do(self, run: _Run, work: BoundFunction) -> None:
+    async def _do(self, run: Run, work: BoundFunction) -> None:
         try:
             try:
-                result = await work(run.report)
+                result = await run.do(work)
                 encoded = msgspec.json.encode(result)
             except StockyError as error:
                 run.outcome.set_exception(error)
@@ -197,6 +238,9 @@ class Jobs:
                     async with asyncio.timeout(2):
                         await self._fail(run, INTERRUPTED, None)
                 raise
+            except CancelledByUser:
+                run.outcome.set_exception(Conflict(f"Job {run.job.id} was cancelled"))
+                await self._end(run, result=None, error=CANCELLED, status=None, is_cancelled=True)
             except Exception as error:  # noqa: BLE001 - passed to the caller that waits; the row records the failure
                 _log.exception("Job %d (%s) failed", run.job.id, run.job.kind)
                 run.outcome.set_exception(error)
@@ -207,34 +251,45 @@ class Jobs:
         finally:
             self._running.pop(run.job.id, None)
 
-    async def _fail(self, run: _Run, error: str, status: int | None) -> None:
+    async def _fail(self, run: Run, error: str, status: int | None) -> None:
         job = run.job
-        # A rejected job would be rejected again.
+        # A refused job would be refused again.
         is_refusal = status is not None and 400 <= status < 500
         if job.attempts < job.max_attempts and not is_refusal:
-            run_after = clock.now() + BACK_OFF * 2 ** (job.attempts - 1)
+            run_after = clock.now() + delay_after(job.kind, job.attempts)
             await self._write_with_retries(
-                run, partial(self._database.run, repository.put_job_back, self._owner, job.id, error, run_after)
+                run, partial(self.database.run, repository.put_job_back, self._owner, job.id, error, run_after)
             )
         else:
             await self._end(run, result=None, error=error, status=status)
 
-    async def _end(self, run: _Run, *, result: bytes | None, error: str | None, status: int | None) -> None:
+    async def _end(
+        self, run: Run, *, result: bytes | None, error: str | None, status: int | None, is_cancelled: bool = False
+    ) -> None:
         """Stores the end of a job. If the database rejects the result, the job fails without it."""
         job = run.job
 
         async def write() -> None:
-            async with self._database.transaction() as tx:
+            async with self.database.transaction() as tx:
                 is_ours = await repository.end_job(
-                    tx, self._owner, job.id, run.progress, result=result, error=error, error_status=status
+                    tx,
+                    self._owner,
+                    job.id,
+                    run.progress,
+                    result=result,
+                    error=error,
+                    error_status=status,
+                    is_cancelled=is_cancelled,
                 )
-                if is_ours and (ended := self._ended.get(job.kind)):
+                if is_ours and is_cancelled:
+                    await self.note_cancelled(tx, job.kind, job.parameters)
+                elif is_ours and (ended := self._ended.get(job.kind)):
                     await ended(tx, error)
 
         if not await self._write_with_retries(run, write) and error is None:
             await self._end(run, result=None, error=RESULT_LOST, status=500)
 
-    async def _write_with_retries(self, run: _Run, write: Callable[[], Awaitable[None]]) -> bool:
+    async def _write_with_retries(self, run: Run, write: Callable[[], Awaitable[None]]) -> bool:
         """Writes, with retries while the database is unavailable or its disk full; False for any other error.
 
         In that case the job's lease expires and the job counts as interrupted.
@@ -263,7 +318,7 @@ class Jobs:
     async def _end_interrupted(self) -> None:
         running, expired_before = list(self._running), self._expired_before
         try:
-            async with self._database.transaction() as tx:
+            async with self.database.transaction() as tx:
                 for job in await repository.end_interrupted_jobs(tx, self._owner, running, expired_before):
                     _log.warning("Job %d (%s) was interrupted and is %s now", job.id, job.kind, job.status.value)
                     if job.status is JobStatus.FAILED and (ended := self._ended.get(job.kind)):
@@ -272,7 +327,7 @@ class Jobs:
             raise
         except Exception:  # noqa: BLE001 - an error in `ended` must not stop jobs from being claimed
             _log.exception("The callback for the end of interrupted jobs failed")
-            await self._database.run(repository.end_interrupted_jobs, self._owner, running, expired_before)
+            await self.database.run(repository.end_interrupted_jobs, self._owner, running, expired_before)
 
     def _extend_patience(self) -> None:
         """No process could renew a lease during a restore, also one that still works on a job."""
@@ -280,9 +335,7 @@ class Jobs:
 
     async def _claim(self) -> bool:
         until = clock.now() + LEASE
-        job = await self._database.run(
-            repository.claim_job, self._owner, until, sorted(self._functions), sorted(self._exclusive)
-        )
+        job = await self.database.run(repository.claim_job, self._owner, until, sorted(self._functions))
         if job is None:
             return False
         function = self._functions[job.kind]
@@ -296,19 +349,26 @@ class Jobs:
         return True
 
     async def _update_running(self) -> None:
-        """Renews the leases of this process's jobs and stores their progress."""
+        """Renews the leases of this process's jobs, stores their progress, and stops those that are to stop."""
         now = time.monotonic()
+        stopping: list[int] = []
         if self._running and now - self._renewed >= RENEW_SECONDS:
-            until = clock.now() + LEASE
-            await self._database.run(repository.renew_job_leases, self._owner, list(self._running), until)
+            until, renew = clock.now() + LEASE, repository.renew_job_leases
+            stopping += await self.database.run(renew, self._owner, list(self._running), until)
             self._renewed = now
         for run in list(self._running.values()):
             if not run.is_stored:
                 run.is_stored = True
-                await self._database.run(repository.note_job_progress, self._owner, run.job.id, run.progress)
+                if await self.database.run(repository.note_job_progress, self._owner, run.job.id, run.progress):
+                    stopping.append(run.job.id)
+        for id in stopping:
+            # One that can no longer be stopped goes on.
+            with suppress(Conflict):
+                await self.stop(id)
 
     async def _tidy(self) -> None:
-        await self._database.run(repository.remove_old_jobs, _days_ago(RETENTION_DAYS), MAX_STORED_JOBS)
+        before, failed_before = _days_ago(RETENTION_DAYS), _days_ago(FAILED_RETENTION_DAYS)
+        await self.database.run(repository.remove_old_jobs, before, MAX_STORED_JOBS, failed_before)
 
 
 def _days_ago(days: int) -> datetime:

@@ -77,7 +77,8 @@ def phases_of(
     # The last of the phases that report this name: of work that is done again inside of another phase.
     named = [number for number, each in enumerate(phases) if progress.phase in (each.name, *each.during)]
     current = max(named, default=-1) if status is not JobStatus.QUEUED else -1
-    at_current: Literal["current", "failed"] = "failed" if status is JobStatus.FAILED else "current"
+    has_failed = status in (JobStatus.FAILED, JobStatus.CANCELLED)
+    at_current: Literal["current", "failed"] = "failed" if has_failed else "current"
     return [
         JobPhase(
             each.name,

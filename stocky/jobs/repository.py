@@ -10,20 +10,24 @@ import msgspec
 from stocky import clock
 from stocky.db import Connection, Listing
 from stocky.errors import NotFound
+from stocky.jobs.kinds import AGED, concurrency_key_of, kind_named, reason_not_to_stop
 from stocky.jobs.phases import is_dry_run, phases_of
-from stocky.jobs.schemas import Job, JobStatus, Progress
+from stocky.jobs.schemas import Job, JobPriority, JobStatus, Progress, WaitReason
 
 # Longer than a key can be queued again: a day's key less than two days, in every time zone.
 KEY_LASTS = timedelta(days=3)
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job to add: queued, or running if it has an `owner`."""
+    """A job to add: queued, or running if it has an `owner`.
+
+    `max_attempts` None are those of its kind. A running one has no concurrency_key: it began without being claimed.
+    """
 
     kind: str
     parameters: dict[str, Any] = {}
     once_key: str | None = None
-    max_attempts: int = 1
+    max_attempts: int | None = None
     created_by: str | None = None
     owner: str | None = None
     lease_until: datetime | None = None
@@ -37,6 +41,7 @@ class ClaimedJob(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
     max_attempts: int
     attempts: int
+    cancel_requested_at: datetime | None = None
 
 
 class InterruptedJob(msgspec.Struct, frozen=True):
@@ -46,6 +51,16 @@ class InterruptedJob(msgspec.Struct, frozen=True):
     kind: str
     status: JobStatus
     error: str | None
+
+
+class _Claimable(msgspec.Struct):
+    id: int
+    concurrency_key: str | None
+
+
+class _Renewed(msgspec.Struct):
+    id: int
+    cancel_requested_at: datetime | None
 
 
 class _Open(msgspec.Struct):
@@ -64,11 +79,18 @@ class _Row(msgspec.Struct, kw_only=True):
     error: str | None
     error_status: int | None
     attempts: int
+    max_attempts: int
     created_by: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     parameters: dict[str, Any]
+    priority: int
+    concurrency_key: str | None
+    run_after: datetime
+    cancel_requested_at: datetime | None
+    dismissed_at: datetime | None
+    is_key_busy: bool
 
 
 class _Id(msgspec.Struct):
@@ -79,15 +101,18 @@ async def add_job(tx: Connection, new: NewJob) -> int | None:
     """Adds a job; returns its id, None when a job with its once_key exists."""
     now = clock.now()
     has_begun = new.owner is not None
+    kind = kind_named(new.kind)
     added = await tx.all(
         "add_job",
         _Id,
         kind=new.kind,
         status="running" if has_begun else "queued",
         once_key=new.once_key,
+        priority=kind.priority.rank,
+        concurrency_key=None if has_begun else concurrency_key_of(new.kind, new.parameters),
         parameters=msgspec.json.encode(new.parameters).decode(),
         attempts=int(has_begun),
-        max_attempts=new.max_attempts,
+        max_attempts=kind.attempts if new.max_attempts is None else new.max_attempts,
         run_after=now,
         owner=new.owner,
         lease_until=new.lease_until,
@@ -111,31 +136,37 @@ async def add_running_job(tx: Connection, new: NewJob) -> Job:
     return _job(rows[0], tx.dialect)
 
 
-async def claim_job(
-    tx: Connection, owner: str, lease_until: datetime, kinds: list[str], exclusive: list[str]
-) -> ClaimedJob | None:
-    """Claims the job of these kinds that waits longest; of the kinds in `exclusive`, only if none runs."""
-    await tx.execute("lock_job_claims")
-    claimed = await tx.all(
-        "claim_job",
-        ClaimedJob,
-        owner=owner,
-        lease_until=lease_until,
-        now=clock.now(),
-        kinds=kinds,
-        exclusive=exclusive,
-    )
-    return claimed[0] if claimed else None
+async def claim_job(tx: Connection, owner: str, lease_until: datetime, kinds: list[str]) -> ClaimedJob | None:
+    """Claims the job of these kinds that comes next, never two of one concurrency_key, also in several processes.
+
+    On Postgres the job is locked first; what others have locked is skipped. Then this transaction takes the lock of the
+    key, or skips the key. Under that lock the claim sees every earlier claim of the key: it is a statement of its own,
+    with its own snapshot. A unique index refuses whatever would still run two of them.
+    """
+    skipped: list[str] = []
+    while True:
+        now = clock.now()
+        found = await tx.one("find_claimable_job", _Claimable, now=now, aged=now - AGED, kinds=kinds, skipped=skipped)
+        if found is None:
+            return None
+        key = found.concurrency_key
+        if key is None or await tx.value("try_concurrency_key", key=key):
+            claimed = await tx.one("claim_job", ClaimedJob, id=found.id, owner=owner, lease_until=lease_until, now=now)
+            if claimed is not None or key is None:
+                return claimed
+        skipped.append(key)
 
 
-async def renew_job_leases(tx: Connection, owner: str, ids: list[int], lease_until: datetime) -> None:
-    """Extends the leases of the owner's jobs."""
-    await tx.execute("renew_job_leases", owner=owner, ids=ids, lease_until=lease_until)
+async def renew_job_leases(tx: Connection, owner: str, ids: list[int], lease_until: datetime) -> list[int]:
+    """Extends the leases of the owner's jobs; returns the ids of those that are to stop."""
+    renewed = await tx.all("renew_job_leases", _Renewed, owner=owner, ids=ids, lease_until=lease_until)
+    return [each.id for each in renewed if each.cancel_requested_at is not None]
 
 
-async def note_job_progress(tx: Connection, owner: str, id: int, progress: Progress) -> None:
-    """Stores a job's progress."""
-    await tx.execute("note_job_progress", **{"owner": owner, "id": id} | _progress_columns(progress))
+async def note_job_progress(tx: Connection, owner: str, id: int, progress: Progress) -> bool:
+    """Stores a job's progress; returns whether it is to stop."""
+    noted = await tx.all("note_job_progress", _Renewed, **{"owner": owner, "id": id} | _progress_columns(progress))
+    return any(each.cancel_requested_at is not None for each in noted)
 
 
 async def end_job(
@@ -147,14 +178,16 @@ async def end_job(
     result: bytes | None,
     error: str | None,
     error_status: int | None,
+    is_cancelled: bool = False,
 ) -> bool:
-    """Stores a job's result as JSON, or its error. False when it has another owner now."""
+    """Stores a job's result as JSON, its error, or that it was cancelled. False when it has another owner now."""
+    status = JobStatus.CANCELLED if is_cancelled else JobStatus.DONE if error is None else JobStatus.FAILED
     ended: int = await tx.execute(
         "end_job",
         **{
             "owner": owner,
             "id": id,
-            "status": "done" if error is None else "failed",
+            "status": status.value,
             "result": None if result is None else result.decode(),
             "error": error,
             "error_status": error_status,
@@ -185,18 +218,52 @@ async def end_interrupted_jobs(
     return ended
 
 
-async def remove_old_jobs(tx: Connection, before: datetime, limit: int) -> None:
-    """Removes jobs that ended before `before`, or are not among the last `limit`; once_keys stay for KEY_LASTS."""
+async def lock_job(tx: Connection, id: int, progress: Progress | None = None) -> tuple[Job, dict[str, Any]]:
+    """The job and its parameters, locked until the transaction ends. Raises NotFound."""
+    await tx.execute("lock_job", id=id)
+    row = await _row(tx, id)
+    return _job(row, tx.dialect, progress), row.parameters
+
+
+async def cancel_queued_job(tx: Connection, id: int, message: str) -> None:
+    """Ends a queued job with this message."""
+    await tx.execute("cancel_queued_job", id=id, error=message, now=clock.now())
+
+
+async def request_job_cancel(tx: Connection, id: int) -> None:
+    """Asks the process of a running job to stop it."""
+    await tx.execute("request_job_cancel", id=id, now=clock.now())
+
+
+async def refuse_job_cancel(tx: Connection, owner: str, id: int) -> None:
+    """Withdraws the request to stop a job."""
+    await tx.execute("refuse_job_cancel", owner=owner, id=id)
+
+
+async def repeat_job(tx: Connection, id: int) -> None:
+    """Queues a job again that has ended without success, with all its attempts."""
+    await tx.execute("repeat_job", id=id, now=clock.now())
+
+
+async def dismiss_job(tx: Connection, id: int) -> None:
+    """Marks a failed job as seen."""
+    await tx.execute("dismiss_job", id=id, now=clock.now())
+
+
+async def remove_old_jobs(
+    tx: Connection, before: datetime, limit: int, failed_before: datetime = clock.LONG_AGO
+) -> None:
+    """Removes jobs that ended before `before`, or are not among the last `limit`; once_keys stay for KEY_LASTS.
+
+    Failed ones stay until they are dismissed, or until `failed_before`, the last `limit` of them.
+    """
     recent = clock.now() - KEY_LASTS
-    await tx.execute("remove_old_jobs", before=before, limit=limit, recent=recent)
+    await tx.execute("remove_old_jobs", before=before, limit=limit, recent=recent, failed_before=failed_before)
 
 
 async def get_job(read: Connection, id: int, progress: Progress | None = None) -> Job:
     """The job, with this `progress` if it has not ended. Raises NotFound."""
-    row = await read.one("get_job", _Row, id=id)
-    if row is None:
-        raise NotFound(f"There is no job with id {id}")
-    return _job(row, read.dialect, progress)
+    return _job(await _row(read, id), read.dialect, progress)
 
 
 async def list_jobs(
@@ -207,12 +274,12 @@ async def list_jobs(
     status: JobStatus | None = None,
     kind: str | None = None,
     created_by: str | None = None,
+    dismissed: bool | None = None,
     listing: Listing | None = None,
 ) -> list[Job]:
     """Jobs, newest first or in the order of `listing`."""
-    rows = await read.page(
-        "list_jobs", _Row, listing, skip=skip, limit=limit, status=status, kind=kind, created_by=created_by
-    )
+    filters = {"status": status, "kind": kind, "created_by": created_by, "dismissed": dismissed}
+    rows = await read.page("list_jobs", _Row, listing, skip=skip, limit=limit, **filters)
     return [_job(row, read.dialect) for row in rows]
 
 
@@ -228,6 +295,18 @@ async def list_open_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
     return [each.parameters for each in await read.all("list_open_jobs", _Open, kind=kind)]
 
 
+async def list_repeatable_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
+    """The parameters of the failed jobs of a kind that a user may run again."""
+    return [each.parameters for each in await read.all("list_repeatable_jobs", _Open, kind=kind)]
+
+
+async def _row(read: Connection, id: int) -> _Row:
+    row = await read.one("get_job", _Row, id=id)
+    if row is None:
+        raise NotFound(f"There is no job with id {id}")
+    return row
+
+
 def _progress_columns(progress: Progress) -> dict[str, Any]:
     return {"phase": progress.phase, "done": progress.done, "total": progress.total, "unit": progress.unit}
 
@@ -236,6 +315,10 @@ def _job(row: _Row, dialect: str, progress: Progress | None = None) -> Job:
     """The job of a row; `progress` is newer than the row's, unless the job has ended."""
     if progress is None or row.status.is_final:
         progress = Progress.of(row.phase, row.done, row.total, row.unit)
+    is_waiting = row.status is JobStatus.QUEUED
+    # What is stored of a job that waits is of its last attempt.
+    phase = "" if is_waiting else progress.phase
+    attempts = row.attempts + is_waiting
     return Job(
         id=row.id,
         kind=row.kind,
@@ -245,6 +328,17 @@ def _job(row: _Row, dialect: str, progress: Progress | None = None) -> Job:
         error=row.error,
         error_status=row.error_status,
         attempts=row.attempts,
+        max_attempts=row.max_attempts,
+        priority=JobPriority.ranked(row.priority),
+        concurrency_key=row.concurrency_key,
+        waits_for=_wait_reason(row) if is_waiting else None,
+        next_attempt_at=row.run_after if is_waiting else None,
+        cancel_requested_at=row.cancel_requested_at,
+        dismissed_at=row.dismissed_at,
+        can_cancel=not row.status.is_final
+        and row.cancel_requested_at is None
+        and reason_not_to_stop(row.kind, row.parameters, phase, attempts) is None,
+        can_retry=row.status in (JobStatus.FAILED, JobStatus.CANCELLED) and kind_named(row.kind).repeats,
         created_by=row.created_by,
         created_at=row.created_at,
         started_at=row.started_at,
@@ -253,3 +347,9 @@ def _job(row: _Row, dialect: str, progress: Progress | None = None) -> Job:
         dry_run=is_dry_run(row.parameters),
         backup_id=row.parameters.get("backup"),
     )
+
+
+def _wait_reason(row: _Row) -> WaitReason:
+    if row.run_after > clock.now():
+        return WaitReason.TIME
+    return WaitReason.KEY if row.is_key_busy else WaitReason.TURN

@@ -17,8 +17,6 @@ from stocky.jobs.jobs import Jobs
 from stocky.supervisor import PATIENCE_SECONDS, BackgroundTask
 
 LOOK_SECONDS = 20
-# Attempts at a daily task on its day, when it fails or its process is killed.
-ATTEMPTS = 3
 # The longest pause before a failed task is retried; infrequent tasks do not wait for their next turn.
 RETRY_SECONDS = 60
 
@@ -70,7 +68,7 @@ class Schedule:
                 continue
             moment, key = last_due(wanted.at, clock.now(), self._zone)
             if moment > wanted.since:
-                await self._jobs.enqueue(kind, {}, once_key=f"{kind}/{key}", max_attempts=ATTEMPTS)
+                await self._jobs.enqueue(kind, {}, once_key=f"{kind}/{key}")
 
     def _task(
         self, name: str, seconds: float, run: Callable[[], Awaitable[None]], patience: float = PATIENCE_SECONDS

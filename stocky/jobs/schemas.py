@@ -11,16 +11,45 @@ from stocky.schema import AnyCase
 
 
 class JobStatus(AnyCase):
-    """The status of a job. A failed job is not retried."""
+    """The status of a job. A failed job is not retried by itself."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
     @property
     def is_final(self) -> bool:
-        return self in (JobStatus.DONE, JobStatus.FAILED)
+        return self in (JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class JobPriority(AnyCase):
+    """Which of the waiting jobs is claimed first."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """Its number in the database; the lowest is claimed first."""
+        return _RANKS.index(self)
+
+    @classmethod
+    def ranked(cls, rank: int) -> JobPriority:
+        return _RANKS[rank]
+
+
+_RANKS = [JobPriority.HIGH, JobPriority.NORMAL, JobPriority.LOW]
+
+
+class WaitReason(AnyCase):
+    """Why a job waits."""
+
+    TURN = "turn"
+    KEY = "key"
+    TIME = "time"
 
 
 class Progress(Struct, frozen=True):
@@ -61,6 +90,19 @@ class Job(Struct, kw_only=True):
     error: str | None
     error_status: Annotated[int | None, Meta(description="The HTTP status of the error")]
     attempts: int
+    max_attempts: int
+    priority: JobPriority
+    concurrency_key: Annotated[
+        str | None, Meta(examples=["import"], description="Of the queued jobs with this key one runs at a time")
+    ]
+    waits_for: Annotated[WaitReason | None, Meta(description="Why it waits; null for a job that does not")]
+    next_attempt_at: Annotated[
+        datetime | None, Meta(description="The earliest moment of its next attempt; null for a job that does not wait")
+    ]
+    cancel_requested_at: Annotated[datetime | None, Meta(description="When a user asked to stop it")]
+    dismissed_at: Annotated[datetime | None, Meta(description="When a user dismissed its failure")]
+    can_cancel: Annotated[bool, Meta(description="Whether it can be cancelled now")]
+    can_retry: Annotated[bool, Meta(description="Whether it has ended without success, and its kind can be run again")]
     created_by: Annotated[str | None, Meta(description="The username; null for Stocky itself")]
     created_at: datetime
     started_at: datetime | None

@@ -33,8 +33,6 @@ CHECK_SECONDS = 2
 STUBS_AT_ONCE = 100
 # Failures in a row after which the service counts as unavailable.
 MAX_FAILURES_IN_A_ROW = 3
-# With the back-off of jobs, almost an hour.
-ATTEMPTS = 7
 _LENGTHS = range(8, 15)
 NO_SERVICE = "No look-up service is configured: set STOCKY_UPC_SERVICE_URL to its address and restart Stocky"
 
@@ -58,8 +56,8 @@ class Lookups:
         self._service: ProductService | None = None
         if config.upc_service_url is not None:
             self._service = ProductService(config.upc_service_url, config.upc_service_timeout)
-        jobs.register(STUBS, self._look_up_stubs, is_exclusive=True)
-        jobs.register(MISSING, self._look_up_missing, is_exclusive=True)
+        jobs.register(STUBS, self._look_up_stubs)
+        jobs.register(MISSING, self._look_up_missing)
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Schedules the look-up of new stubs if there is a service."""
@@ -94,7 +92,7 @@ class Lookups:
         async with self._database.read() as read:
             job_id = await _find_open_job(read, MISSING)
         if job_id is None:
-            job_id = await self._jobs.enqueue(MISSING, {}, by=by.user.username, max_attempts=ATTEMPTS)
+            job_id = await self._jobs.enqueue(MISSING, {}, by=by.user.username)
         assert job_id is not None
         return await self._jobs.look(job_id)
 
@@ -104,7 +102,7 @@ class Lookups:
         if waiting is not None:
             # Several processes find the same stubs, so one job per day and range; failed stubs are retried tomorrow.
             key = f"{STUBS}/{clock.today()}/{waiting.first}-{waiting.last}"
-            await self._jobs.enqueue(STUBS, {}, once_key=key, max_attempts=ATTEMPTS)
+            await self._jobs.enqueue(STUBS, {}, once_key=key)
 
     async def _look_up_stubs(self, parameters: dict[str, Any], report: ProgressCallback) -> LookedUp:
         return await self._look_up_all(report, stubs_only=True, limit=STUBS_AT_ONCE)

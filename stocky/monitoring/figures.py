@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 
 from msgspec import Struct
 
+from stocky import clock
 from stocky.alerts.repository import count_active_alerts
 from stocky.catalogue.repository import ItemFilter, count_items
 from stocky.db import Connection, Database
@@ -18,7 +20,10 @@ READ_SECONDS = 3.0
 
 
 class StockFigures(Struct, frozen=True, kw_only=True):
-    """`alerts` are the active ones by type, `failed_jobs` those that are still listed.
+    """`alerts` are the active ones by type, `failed_jobs` those that are listed and were not dismissed.
+
+    `jobs` are those by status and kind: queued, running and failed. `waiting_seconds` is how long the job that waits
+    longest has been due.
 
     `failing_channels` are those of notices.
     """
@@ -27,6 +32,8 @@ class StockFigures(Struct, frozen=True, kw_only=True):
     low_stock: int
     alerts: dict[str, int]
     failed_jobs: int
+    jobs: dict[str, dict[str, int]]
+    waiting_seconds: float
     failing_channels: int
     database_bytes: int
 
@@ -58,6 +65,31 @@ async def _read(read: Connection) -> StockFigures:
         low_stock=await read.value("count_low_items"),
         alerts=await count_active_alerts(read),
         failed_jobs=await read.value("count_failed_jobs"),
+        jobs=await _count_jobs(read),
+        waiting_seconds=await _waiting_seconds(read),
         failing_channels=await read.value("count_failing_notice_channels"),
         database_bytes=await read.value("get_database_size"),
     )
+
+
+class _Count(Struct):
+    kind: str
+    status: str
+    count: int
+
+
+class _Oldest(Struct):
+    since: datetime | None
+
+
+async def _count_jobs(read: Connection) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {"queued": {}, "running": {}, "failed": {}}
+    for each in await read.all("count_jobs_by_kind", _Count):
+        counts[each.status][each.kind] = each.count
+    return counts
+
+
+async def _waiting_seconds(read: Connection) -> float:
+    now = clock.now()
+    oldest = await read.one("get_oldest_waiting_job", _Oldest, now=now)
+    return 0.0 if oldest is None or oldest.since is None else (now - oldest.since).total_seconds()

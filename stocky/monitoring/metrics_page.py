@@ -14,6 +14,12 @@ from stocky import __version__
 from stocky.metrics import SECONDS, Metrics
 from stocky.monitoring.figures import StockFigures
 
+_JOBS = (
+    ("stocky_jobs_queued", "Jobs that wait, by kind", "queued"),
+    ("stocky_jobs_running", "Jobs that run, by kind", "running"),
+    ("stocky_jobs_failed_by_kind", "Jobs that failed, are still listed and were not dismissed, by kind", "failed"),
+)
+
 
 def render(metrics: Metrics, dialect: str, figures: StockFigures | None) -> bytes:
     """The page, without `figures` where there are none.
@@ -77,7 +83,16 @@ def _describe(figures: StockFigures) -> Iterator[GaugeMetricFamily]:
     for kind, count in sorted(figures.alerts.items()):
         alerts.add_metric([kind], count)
     yield alerts
-    yield GaugeMetricFamily("stocky_jobs_failed", "Jobs that failed and are still listed", value=figures.failed_jobs)
+    failed = "Jobs that failed, are still listed and were not dismissed"
+    yield GaugeMetricFamily("stocky_jobs_failed", failed, value=figures.failed_jobs)
+    for name, meaning, status in _JOBS:
+        jobs = GaugeMetricFamily(name, meaning, labels=["kind"])
+        for kind, count in sorted(figures.jobs[status].items()):
+            jobs.add_metric([kind], count)
+        yield jobs
+    yield GaugeMetricFamily(
+        "stocky_jobs_waiting_seconds", "How long the job that waits longest has been due", value=figures.waiting_seconds
+    )
     yield GaugeMetricFamily(
         "stocky_notice_channels_failing",
         "Active channels of notices whose last attempt failed",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from stocky.db import Connection
 from stocky.jobs import repository
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.schemas import Job, JobStatus
+from stocky.jobs.schemas import Job, JobPriority, JobStatus, WaitReason
 from stocky.pages.filters import filesize, number
 from stocky.pages.languages import Text, _
 
@@ -75,6 +77,19 @@ STATUSES: dict[JobStatus, Text] = {
     JobStatus.RUNNING: _("running"),
     JobStatus.DONE: _("done"),
     JobStatus.FAILED: _("failed"),
+    JobStatus.CANCELLED: _("cancelled"),
+}
+PRIORITIES: dict[JobPriority, Text] = {
+    JobPriority.HIGH: _("high"),
+    JobPriority.NORMAL: _("normal"),
+    JobPriority.LOW: _("low"),
+}
+
+
+WAITS_FOR: dict[WaitReason, Text] = {
+    WaitReason.TURN: _("Waits for its turn"),
+    WaitReason.KEY: _("Waits until another job of this kind has ended"),
+    WaitReason.TIME: _("Waits for its next attempt"),
 }
 
 
@@ -90,8 +105,29 @@ class JobCard(Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """How the card is drawn: running, done or failed."""
-        return "running" if not self.job.status.is_final else self.job.status.value
+        """How the card is drawn: running, done or failed; a cancelled one like a failed one."""
+        if not self.job.status.is_final:
+            return "running"
+        return "done" if self.job.status is JobStatus.DONE else "failed"
+
+    @property
+    def waits_for(self) -> Text | str:
+        """What a job that waits is waiting for; empty for one that does not."""
+        return "" if self.job.waits_for is None else WAITS_FOR[self.job.waits_for]
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """The moment that a job is waiting for, if it is that."""
+        return self.job.next_attempt_at if self.job.waits_for is WaitReason.TIME else None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it runs, but was asked to stop."""
+        return self.job.status is JobStatus.RUNNING and self.job.cancel_requested_at is not None
+
+    @property
+    def can_dismiss(self) -> bool:
+        return self.job.status is JobStatus.FAILED and self.job.dismissed_at is None
 
     @property
     def amount(self) -> Text | str:

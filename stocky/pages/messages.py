@@ -161,6 +161,19 @@ MESSAGES: tuple[Text, ...] = (
     _("Invalid gzip file: it is neither gzip nor SQL text of a backup"),
     _("Invalid gzip file: it is truncated. Create or download it again"),
     _("interrupted: Stocky was stopped while the job was running"),
+    _("interrupted: the process of the job has ended"),
+    _("cancelled by %(name)s"),
+    _("cancelled"),
+    _("Job %(id)s cannot be cancelled now: stopping it would leave its work half done. Wait until it ends"),
+    _("Job %(id)s cannot be cancelled now: it is changing the data now. Wait until it ends"),
+    _(
+        "Job %(id)s cannot be cancelled now: it was interrupted while it may have changed the data, and is completed."
+        " Wait until it ends"
+    ),
+    _("Job %(id)s cannot be cancelled now: it is ending"),
+    _("Job %(id)s has ended; it is %(status)s"),
+    _("Jobs of the kind %(kind)s cannot be run again; start a new one"),
+    _("The uploaded file is not stored any more; import it again"),
     _("Internal error; see the log"),
     _("Backups are not copied off site: %(reason)s"),
     _("%(path)s does not exist; mount the share and create the directory on it, or correct STOCKY_OFFSITE_URL"),

@@ -148,8 +148,7 @@ async def add_plan(tx: Connection, new: NewPlan, by: Principal) -> tuple[int, in
         created_at=now,
         expires_at=now + timedelta(days=new.valid_days),
     )
-    # The second attempt is for a process that was killed during the first.
-    job = NewJob(kind=KIND, parameters={"plan_id": plan_id}, max_attempts=2, created_by=by.user.username)
+    job = NewJob(kind=KIND, parameters={"plan_id": plan_id}, created_by=by.user.username)
     job_id = await add_job(tx, job)
     assert job_id is not None
     await audit.record(tx, by, "created", "reorg_plan", plan_id, {"max_moves": new.max_moves})

@@ -7,7 +7,7 @@ from typing import Any
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.config import Config
-from stocky.db import Database
+from stocky.db import Connection, Database
 from stocky.errors import Conflict
 from stocky.jobs.jobs import Jobs
 from stocky.progress import ProgressCallback
@@ -36,7 +36,7 @@ class Reorganisation:
         self._database = database
         self._jobs = jobs
         self._recorder = recorder
-        jobs.register(repository.KIND, self._compute)
+        jobs.register(repository.KIND, self._compute, cancelled=_give_up)
 
     async def start_plan(self, new: NewPlan, by: Principal) -> StartedPlan:
         """Starts computing a plan. Raises Conflict when too many plans are open."""
@@ -83,6 +83,11 @@ class Reorganisation:
                 await repository.fail_plan(tx, plan_id)
             raise
         return {"plan_id": plan_id, "moves": len(proposal.moves), "freed_boxes": proposal.freed_boxes}
+
+
+async def _give_up(tx: Connection, parameters: dict[str, Any]) -> None:
+    """A plan whose job was cancelled is never computed."""
+    await repository.fail_plan(tx, parameters["plan_id"])
 
 
 def _operation(lot_move: LotMove, plan_id: int, by: Principal) -> Operation:

@@ -152,3 +152,17 @@ def test_rollback_is_rejected_with_several_lots_at_one_location(config: Config) 
     with pytest.raises(Unavailable, match=r"0028.*several lots.*Restore an older backup"):
         rollback(config, "0028", force=True)
     assert schema.contents(config) == before
+
+
+def test_cancelled_jobs_have_failed_for_earlier_versions(config: Config) -> None:
+    schema.run(
+        config,
+        "INSERT INTO job (kind, status, run_after, created_at, finished_at, priority, concurrency_key)"
+        f" VALUES ('import.csv', 'cancelled', '{NOW}', '{NOW}', '{NOW}', 0, 'import'),"
+        f" ('import.csv', 'queued', '{NOW}', '{NOW}', NULL, 0, 'import')",
+    )
+    rollback(config, "0035")
+    jobs = "SELECT status, error, error_status FROM job ORDER BY id"
+    assert schema.run(config, jobs) == [("failed", "cancelled", 409), ("queued", None, None)]
+    migrate(config)
+    assert schema.run(config, "SELECT priority, concurrency_key FROM job ORDER BY id") == [(1, None), (1, "import")]

@@ -94,7 +94,7 @@ async def test_two_processes_make_one_backup(app: Litestar, admin: AsyncClient, 
 async def test_failure_raises_an_alert_until_a_backup_succeeds(
     app: Litestar, admin: AsyncClient, config: Config, moved: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stocky.jobs.jobs.BACK_OFF", timedelta(0))
+    monkeypatch.setattr("stocky.jobs.kinds.LONGEST_DELAY", timedelta(0))
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
     if config.backup_dir.is_dir():
         config.backup_dir.rmdir()
@@ -123,7 +123,7 @@ async def test_interrupted_scheduled_backup_is_made_the_same_day(
     due = Schedule(other)
     due.daily("backup.scheduled", app.state.schedule._daily["backup.scheduled"])
     await due.look()
-    claimed = await database.run(claim_job, "gone", clock.now() - timedelta(minutes=1), ["backup.scheduled"], [])
+    claimed = await database.run(claim_job, "gone", clock.now() - timedelta(minutes=1), ["backup.scheduled"])
     assert claimed is not None
     app.state.jobs.start()
     (backup,) = await scheduled(admin, app)
@@ -133,7 +133,7 @@ async def test_interrupted_scheduled_backup_is_made_the_same_day(
 async def test_repeatedly_interrupted_backup_raises_an_alert(
     app: Litestar, admin: AsyncClient, database: Database
 ) -> None:
-    lost = NewJob(kind="backup.scheduled", owner="gone", lease_until=clock.now() - timedelta(minutes=1))
+    lost = NewJob(kind="backup.scheduled", max_attempts=1, owner="gone", lease_until=clock.now() - timedelta(minutes=1))
     id = await database.run(add_job, lost)
     assert id is not None
     await finished(admin, id)

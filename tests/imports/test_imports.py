@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from stocky.config import Config
 from stocky.errors import Unavailable
 from stocky.imports import repository
-from stocky.jobs import jobs
+from stocky.jobs import kinds
 from stocky.stock.consistency import find_faults
 from tests.imports.importing import KITCHEN, begin, counts, ended, failed, imported, stock_of, table
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
@@ -227,7 +227,7 @@ async def test_restarted_import_recognises_its_own_events(
         return await count(*asked)
 
     monkeypatch.setattr(repository, "count_written", count_later)
-    monkeypatch.setattr(jobs, "BACK_OFF", timedelta())
+    monkeypatch.setattr(kinds, "LONGEST_DELAY", timedelta())
     content = TWO_LOCATIONS + "Tea,Shelf,2\n"
     report = await imported(member, content, partial="true", create_locations="false", stock="add")
     assert len(tried) == 2

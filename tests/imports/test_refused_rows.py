@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from stocky.config import Config
 from stocky.errors import Unavailable
 from stocky.imports.applier import Applier
-from stocky.jobs import jobs
+from stocky.jobs import kinds
 from stocky.stock.consistency import find_faults
 from tests.imports.importing import counts, imported, stock_of, table
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
@@ -149,7 +149,7 @@ async def test_row_refused_after_restart_counts_as_refused(
         return await write(self, *asked)
 
     monkeypatch.setattr(Applier, "run", break_off_once)
-    monkeypatch.setattr(jobs, "BACK_OFF", timedelta())
+    monkeypatch.setattr(kinds, "LONGEST_DELAY", timedelta())
     report = await sent(member, "add")
     assert counts(report) == (2, 0, 0, 1)
     assert report["message"] == "2 rows were imported, 1 refused"

@@ -6,12 +6,14 @@ import asyncio
 import os
 import time
 
+import msgspec
 import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.imports import csv_reader, service
 from stocky.imports.planner import Planner
+from stocky.jobs.kinds import KINDS
 from tests.imports.importing import KITCHEN, begin, ended, failed, imported
 from tests.inventory import get, refused
 
@@ -125,10 +127,10 @@ async def test_sweep_removes_uploads_without_open_job(
 
     with monkeypatch.context() as broken:
         broken.setattr(Planner, "run", break_down)
-        broken.setattr(service, "ATTEMPTS", 1)
+        broken.setitem(KINDS, "import.csv", msgspec.structs.replace(KINDS["import.csv"], attempts=1))
         await failed(member, "name\nTea\n")
         (hopeless,) = uploads()
-        broken.setattr(service, "ATTEMPTS", 2)
+        broken.setitem(KINDS, "import.csv", msgspec.structs.replace(KINDS["import.csv"], attempts=2))
         job = await begin(member, "name\nSalt\n")
         for _ in range(3_000):
             if (await get(member, f"/imports/{job['job_id']}"))["error"] is not None:

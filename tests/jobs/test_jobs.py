@@ -298,7 +298,7 @@ async def test_job_end_is_stored_after_full_disk(dialect: str, jobs: Jobs) -> No
         ((used,),) = connection.execute("PRAGMA page_count").fetchall()
         connection.execute(f"PRAGMA max_page_count = {used if pages is None else pages}")
 
-    database: Any = jobs._database
+    database: Any = jobs.database
 
     async def work(report: ProgressCallback) -> str:
         await database.call(limit, None)
@@ -310,27 +310,6 @@ async def test_job_end_is_stored_after_full_disk(dialect: str, jobs: Jobs) -> No
     assert (await jobs.look(job.id)).status is JobStatus.RUNNING
     await database.call(limit, 2**31 - 2)
     assert (await ended(jobs, job.id)).status is JobStatus.DONE
-
-
-async def test_exclusive_kind_runs_one_job_at_a_time(dialect: str, jobs: Jobs, others: Jobs) -> None:
-    running, most = 0, 0
-
-    async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.05)
-        running -= 1
-
-    for each in (jobs, others):
-        each.register("exclusive", work, is_exclusive=True)
-    if dialect != "sqlite":
-        others.start()
-    ids = [await jobs.enqueue("exclusive", {}) for _ in range(6)]
-    for id in ids:
-        assert id is not None
-        assert (await ended(jobs, id)).status is JobStatus.DONE
-    assert most == 1
 
 
 async def test_end_callback_is_called_once(database: Database, jobs: Jobs) -> None:

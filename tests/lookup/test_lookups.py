@@ -228,7 +228,7 @@ async def test_stubs_are_retried_while_the_service_is_unavailable(
     service: Service,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stocky.jobs.jobs.BACK_OFF", timedelta(seconds=0.2))
+    monkeypatch.setattr("stocky.jobs.kinds.LONGEST_DELAY", timedelta(seconds=0.2))
     service.answers[EAN] = answer(b"", 503)
     service.knows(OTHER, product_name="Bar")
     [stub, other] = await scanned(scanner, member, EAN, OTHER)
@@ -245,7 +245,7 @@ async def test_stubs_are_retried_while_the_service_is_unavailable(
 async def test_scans_do_not_wait_for_the_service(
     app: Litestar, member: AsyncClient, scanner: AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stocky.jobs.jobs.BACK_OFF", timedelta(seconds=0.2))
+    monkeypatch.setattr("stocky.jobs.kinds.LONGEST_DELAY", timedelta(seconds=0.2))
     release = asyncio.Event()
 
     async def at_last(writer: asyncio.StreamWriter) -> None:

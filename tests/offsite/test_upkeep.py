@@ -109,6 +109,28 @@ async def test_unknown_copies_cannot_be_fetched(admin: AsyncClient, member: Asyn
     assert (job["status"], job["error_status"]) == ("failed", 404)
 
 
+@pytest.mark.one_database
+async def test_cancelled_copying_waits(app: Litestar, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = asyncio.Event()
+
+    async def copy_for_ever(*_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as slow:
+        slow.setattr(app.state.backups.offsite, "copy_outstanding", copy_for_ever)
+        await done(admin, await admin.post("/system/backup", json={"kind": "sql"}))
+        await app.state.offsite.look()
+        await begun.wait()
+        (job,) = await get(admin, "/jobs", kind="backup.offsite")
+        assert (await admin.post(f"/jobs/{job['id']}/cancel")).status_code == 202
+        assert (await finished(admin, job["id"]))["status"] == "cancelled"
+    await app.state.offsite.look()
+    assert len(await get(admin, "/jobs", kind="backup.offsite")) == 1
+    monkeypatch.setattr(app.state.offsite, "_wait_until", 0.0)
+    assert [each["status"] for each in await copied(admin, app)] == ["done", "cancelled"]
+
+
 def made_job(answer: Any) -> int:
     assert answer.status_code == 202, answer.text
     id: int = answer.json()["job_id"]

@@ -5,8 +5,10 @@ Every process looks at its own backup directory, so it also copies what a comman
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
+import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -27,6 +29,8 @@ from stocky.webhooks.schemas import WebhookEventType
 
 KIND = "backup.offsite"
 LOOK_SECONDS = 10
+# How long a process waits after a user cancelled its copying.
+CANCELLED_SECONDS = 600
 # Readiness names a destination whose newest copy is older than this.
 OLD = timedelta(days=7)
 
@@ -41,6 +45,7 @@ class OffsiteUpkeep:
         self._database = database
         self._jobs = jobs
         self._is_running = False
+        self._wait_until = time.monotonic()
         # The problems that the alert has; None before the first look.
         self._noted: list[str] | None = None
         if offsite.is_configured:
@@ -68,7 +73,7 @@ class OffsiteUpkeep:
 
     async def look(self) -> None:
         """Starts a job when something is to be copied, and no job of this directory runs in any process."""
-        if self._is_running:
+        if self._is_running or time.monotonic() < self._wait_until:
             return
         has_work = await self._offsite.has_work()
         if self._offsite.problems != self._noted:
@@ -104,8 +109,12 @@ class OffsiteUpkeep:
 
     async def _copy(self, held: AsyncExitStack, report: ProgressCallback) -> Copied:
         """Copies what is outstanding. Raises Unavailable when some of it failed; it is tried again later."""
-        async with held:
-            result = await self._offsite.copy_outstanding(report)
+        try:
+            async with held:
+                result = await self._offsite.copy_outstanding(report)
+        except asyncio.CancelledError:
+            self._wait_until = time.monotonic() + CANCELLED_SECONDS
+            raise
         # An alert that a restore brought back is resolved, too; one that a person resolved is not raised again.
         if not self._offsite.problems or self._offsite.problems != self._noted:
             await self._note()

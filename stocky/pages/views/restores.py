@@ -174,7 +174,7 @@ def _stage(job: Job | None) -> str:
     if not job.status.is_final:
         return "running"
     is_restore = job.kind == "backup.restore"
-    if job.status is JobStatus.FAILED:
+    if job.status is not JobStatus.DONE:
         return "refused" if job.dry_run else "failed"
     return "plan" if job.dry_run else "restored" if is_restore else "added"
 

@@ -8,13 +8,20 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
 import stocky
 from stocky.config import Config
+from stocky.errors import Unavailable
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.kinds import KINDS, JobKind
+from stocky.jobs.schemas import JobPriority
 from stocky.pages import audit_words
+from stocky.progress import ProgressCallback
 from tests.architecture import schema
 from tests.backup.dumps import finished
 from tests.imports.importing import imported
@@ -93,6 +100,48 @@ async def test_jobs(browse: Browse, admin: AsyncClient) -> None:
     (link, *_rest) = re.findall(r'href="(/jobs/\d+)"', page.text)
     assert "Check for alerts" in (await browser.show(link)).text
     assert (await browser.get("/jobs/99999")).status_code == 404
+
+
+async def test_job_is_cancelled_run_again_and_dismissed(
+    browse: Browse, app: Litestar, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
+        raise Unavailable("The disk is away")
+
+    monkeypatch.setitem(KINDS, "alerts.loans", JobKind(repeats=True, priority=JobPriority.LOW))
+    browser = await browse("admin")
+    jobs: Jobs = app.state.jobs
+    waiting = await jobs.enqueue("nobody's", {})
+    page = await browser.show("/jobs")
+    assert "Waits for its turn" in page.text
+    assert "Priority" in (await browser.show(f"/jobs/{waiting}")).text
+    question = await browser.show(f"/jobs/{waiting}/cancel")
+    assert Page(question.text).faults == []
+    assert (await get(admin, f"/jobs/{waiting}"))["status"] == "queued"
+    answer = await browser.submit(f"/jobs/{waiting}/cancel")
+    assert answer.headers["location"] == f"/jobs/{waiting}?done=cancelled"
+    page = await browser.show(answer.headers["location"])
+    assert Page(page.text).faults == []
+    assert "cancelled by admin" in page.text
+    assert "/cancel" not in page.text
+    assert (await browser.submit(f"/jobs/{waiting}/cancel")).status_code == 409
+
+    jobs.register("alerts.loans", work)
+    failed = await jobs.enqueue("alerts.loans", {})
+    assert failed is not None
+    assert (await finished(admin, failed))["status"] == "failed"
+    page = await browser.show("/jobs?status=failed&kind=alerts.loans")
+    assert Page(page.text).faults == []
+    for action in ("retry", "dismiss"):
+        assert f'action="/jobs/{failed}/{action}"' in page.text
+    assert (await browser.submit(f"/jobs/{failed}/retry")).status_code == 303
+    await finished(admin, failed)
+    assert (await browser.submit(f"/jobs/{failed}/dismiss")).status_code == 303
+    page = await browser.show(f"/jobs/{failed}")
+    assert "Dismissed" in page.text
+    assert f'action="/jobs/{failed}/dismiss"' not in page.text
+    assert "ran again" in (await browser.show("/audit?subject=job")).text
+    assert "Check for overdue loans" in (await browser.show("/jobs?kind=")).text
 
 
 async def test_webhook(browse: Browse, admin: AsyncClient) -> None:
