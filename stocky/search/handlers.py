@@ -24,11 +24,11 @@ FoundLimit = Annotated[int, Parameter(ge=1, le=100, description="The maximum num
 async def search(
     request: StockyRequest, state: State, lane: Lane, q: SearchText, limit: FoundLimit = 20
 ) -> list[FoundItem]:
-    """Search active items by code, name, manufacturer's code, tags, type, seller, barcodes, description, documents and
-    custom fields.
+    """Search active items by code, name, manufacturer's code, tags, type, seller, barcodes, texts and documents.
 
-    Best first: code and barcode, names that start with the text, words that start with it, text that contains it;
-    without any of these, similar spellings. Each result has its stock per location and why it matches.
+    Texts are descriptions and custom fields. Best first: code and barcode, names that start with the text, words that
+    start with it, text that contains it; without any of these, similar spellings. Each result has its stock per
+    location and why it matches.
     """
     cache: ResponseCache = state.response_cache
     found = await cache.get_or_read(lane, repository.search, q, limit)

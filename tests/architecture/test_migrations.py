@@ -21,7 +21,18 @@ ITEM = (
     " VALUES ('{code}', 'Rice', 'pantry', '{now}', '{now}') RETURNING id"
 )
 # The lines of the texts in the search index, and the newest migration of both dialects that marks all texts.
-SEARCHED = ("code", "name", "manufacturer_code", "tags", "type", "seller", "barcodes", "description", "documents", "fields")
+SEARCHED = (
+    "code",
+    "name",
+    "manufacturer_code",
+    "tags",
+    "type",
+    "seller",
+    "barcodes",
+    "description",
+    "documents",
+    "fields",
+)
 MARKED_BY = "0016.measures"
 MARK_ALL = "INSERT INTO search_pending (item_id) SELECT item_id FROM search_text"
 # The migrations from which each rollback is tried.
