@@ -172,7 +172,7 @@ def test_cancelled_jobs_have_failed_for_earlier_versions(config: Config) -> None
         f" VALUES ('import.csv', 'cancelled', '{NOW}', '{NOW}', '{NOW}', 0, 'import'),"
         f" ('import.csv', 'queued', '{NOW}', '{NOW}', NULL, 0, 'import')",
     )
-    rollback(config, "0035")
+    rollback(config, "0034")
     jobs = "SELECT status, error, error_status FROM job ORDER BY id"
     assert schema.run(config, jobs) == [("failed", "cancelled", 409), ("queued", None, None)]
     migrate(config)
