@@ -119,7 +119,10 @@ class Services:
         gauge("stocky_live_streams", "Open live streams", lambda: self.streams.count)
         if self.mqtt:
             self.mqtt.register_metrics(self.metrics)
-
+        if (replica := self.database.replica) is not None:
+            gauge("stocky_replica_lag_seconds", "How far the read replica is behind", lambda: replica.lag_seconds)
+            counter("stocky_replica_reads", "Reads that began on the read replica", lambda: replica.served)
+            counter("stocky_replica_passed_on", "Reads that the primary served instead", lambda: replica.passed_on)
         self.metrics.gauges(
             "stocky_task_stalled_seconds",
             "Seconds that a stalled background task has not worked; 0 while it works",
