@@ -27,7 +27,7 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.services import Services
-from tests import browsers, generators, mosquitto, pooler, proxies, s3, serving, standby, webkit
+from tests import browsers, charts, generators, mosquitto, pooler, proxies, s3, serving, standby, webkit
 from tests.people import PASSWORD, add_people
 from tests.postgres import Server, embedded_server, system_server
 from tests.webhooks.receiving import Receiver, receiving
@@ -263,6 +263,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"LEFT OUT postgres-system: {databases.left_out}")
     if pooler.PROGRAM is None:
         terminalreporter.line(f"LEFT OUT the tests behind a pooler: {pooler.MISSING}")
+    if charts.MISSING:
+        terminalreporter.line(f"LEFT OUT the tests of the Helm chart and the manifests: {charts.MISSING}")
     if standby.MISSING:
         terminalreporter.line(f"LEFT OUT the tests of a read replica: {standby.MISSING}")
     if mosquitto.PROGRAM is None:
