@@ -177,6 +177,7 @@ def attach(app: Litestar, services: Services) -> Litestar:
         services.database,
         proxies,
         services.config.base_path,
+        services.telemetry.request if services.telemetry else None,
     )
     return app
 

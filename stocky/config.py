@@ -135,6 +135,8 @@ class Config(msgspec.Struct, frozen=True):
     webhooks_to_private: bool = False
     # None: no e-mail is sent.
     mail: MailSettings | None = None
+    # Empty: no telemetry is sent.
+    otlp_endpoint: str = ""
     # Empty: /metrics is public.
     metrics_token: str = ""
     # The address for sessions, where `database_url` is a pooler's.
@@ -231,6 +233,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "base_path": reader.checked("STOCKY_BASE_PATH", read_base_path),
         "timezone": reader.checked("STOCKY_TIMEZONE", lambda name: find_zone(name).key),
         "metrics_token": _metrics_token(reader),
+        "otlp_endpoint": _otlp_endpoint(reader),
         "mail": _mail(reader),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
         "mqtt": _mqtt(reader),
@@ -541,6 +544,18 @@ def _upc_service_url(reader: EnvironmentReader) -> str | None:
             " like https://world.openfoodfacts.org/api/v2/product"
         )
     return text or None
+
+
+def _otlp_endpoint(reader: EnvironmentReader) -> str:
+    text = reader.text("STOCKY_OTLP_ENDPOINT", "").rstrip("/")
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        reader.problems.append(
+            "STOCKY_OTLP_ENDPOINT: this is not the address of a collector that takes OTLP over HTTP, like"
+            " http://127.0.0.1:4318"
+        )
+        return ""
+    return text
 
 
 def _metrics_token(reader: EnvironmentReader) -> str:

@@ -41,6 +41,7 @@ from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.stock.activity import Activity
 from stocky.stock.recorder import Recorder
+from stocky.telemetry.service import Telemetry
 from stocky.webhooks.service import Webhooks
 
 
@@ -53,10 +54,12 @@ class Services:
         self.memory_log = memory_log or MemoryLog(config.max_log_entries)
         self.metrics = Metrics()
         self.database = make_database(config)
+        self.telemetry = Telemetry(config.otlp_endpoint, self.metrics) if config.otlp_endpoint else None
         self.readiness = Readiness(self.database, config)
         self.identities = Identities(self.database, config)
         self.first_start = FirstStart(self.database, self.identities)
         self.recorder = Recorder(self.database)
+        self.recorder.on_batch = self.telemetry.batch if self.telemetry else None
         self.measure_rules = self.recorder.measure_rules
         self.tail = LedgerTail(self.database)
         self.streams = Streams()
@@ -137,6 +140,9 @@ class Services:
         When one fails to start, those started before it are closed.
         """
         async with AsyncExitStack() as started:
+            if self.telemetry:
+                await self.telemetry.start()
+                started.push_async_callback(self.telemetry.close)
             await self.database.open()
             started.push_async_callback(self.database.close)
             started.push_async_callback(self.rescue.close)

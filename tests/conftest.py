@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -265,6 +266,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"LEFT OUT the tests behind a pooler: {pooler.MISSING}")
     if charts.MISSING:
         terminalreporter.line(f"LEFT OUT the tests of the Helm chart and the manifests: {charts.MISSING}")
+    if find_spec("opentelemetry") is None:
+        terminalreporter.line("LEFT OUT the tests of telemetry: OpenTelemetry is not installed (the extra telemetry)")
     if standby.MISSING:
         terminalreporter.line(f"LEFT OUT the tests of a read replica: {standby.MISSING}")
     if mosquitto.PROGRAM is None:

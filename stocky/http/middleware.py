@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable, Iterable
 from random import getrandbits
 from typing import Any
 
@@ -24,6 +25,9 @@ from stocky.http.sse import CUT_OFF
 from stocky.metrics import Metrics
 from stocky.request_context import request_id, user_id
 
+# The headers, method, route, status, seconds and id of a request that has ended.
+Observe = Callable[[Iterable[tuple[bytes, bytes]], str, str, int, float, str], None]
+
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -40,12 +44,17 @@ class RequestContextMiddleware:
         database: Database,
         proxies: Proxies | None = None,
         base_path: str = "",
+        observe: Observe | None = None,
     ) -> None:
-        """`base_path` is the path prefix at the proxy, which may strip it or not."""
+        """`base_path` is the path prefix at the proxy, which may strip it or not.
+
+        `observe` is called at the end of each request.
+        """
         self.within = app
         self._proxies = proxies
         self._base_path = base_path
         self._metrics = metrics
+        self._observe = observe
         self._database = database
         self._gate = database.gate
 
@@ -103,7 +112,10 @@ class RequestContextMiddleware:
         finally:
             request_epoch.reset(began)
             route: Any = scope.get("path_template") or "none"
-            self._metrics.request(method, route, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._metrics.request(method, route, status, seconds)
+            if self._observe is not None:
+                self._observe(scope["headers"], method, route, status, seconds, id)
 
     async def _position(self) -> list[tuple[bytes, bytes]]:
         """The header with what this answer may depend on; none where it is unknown, so that later reads are current."""
