@@ -23,7 +23,7 @@ from tests.serving import free_port
 PROGRAMS = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
 MISSING = "the wheel of Postgres has no pg_basebackup" if not (PROGRAMS / "pg_basebackup").exists() else ""
 START_SECONDS = 60
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 
 needs_standby = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
