@@ -22,6 +22,7 @@ from stocky.boxes.handlers import box_routes
 from stocky.catalogue.handlers import item_routes, location_routes, part_routes
 from stocky.config import MAX_BODY_BYTES, Config
 from stocky.db import Connection, Database, Lane
+from stocky.db.read_position import HEADER as POSITION_HEADER
 from stocky.documents.handlers import document_routes, item_document_routes
 from stocky.exports.handlers import export_routes
 from stocky.http.client_address import Proxies
@@ -117,11 +118,11 @@ _SERVICES = (
 # Headers that scripts of other origins may send, and may read, besides those that the Fetch standard always allows.
 _SENT_HEADERS = [
     *("Authorization", "Content-Type", "If-Match", "If-None-Match", "If-Range", "Last-Event-ID", "Range"),
-    *("X-API-Key", "X-Request-ID"),
+    *("X-API-Key", "X-Request-ID", POSITION_HEADER),
 ]
 _READ_HEADERS = [
     *("Accept-Ranges", "Allow", "Content-Disposition", "Content-Encoding", "Content-Range", "ETag", "Link", "Location"),
-    *("Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"),
+    *("Retry-After", "WWW-Authenticate", "X-Request-ID", POSITION_HEADER, "X-Total-Count"),
 ]
 _METHODS: list[Literal["*"] | Method] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -171,7 +172,12 @@ def attach(app: Litestar, services: Services) -> Litestar:
     scans = ScanFastPath(routes, services.identities, services.recorder)
     proxies = Proxies(services.config.trusted_proxies)
     app.asgi_handler = RequestContextMiddleware(
-        scans, services.metrics, services.database.gate, proxies, services.config.base_path
+        scans,
+        services.metrics,
+        services.database,
+        proxies,
+        services.config.base_path,
+        services.telemetry.request if services.telemetry else None,
     )
     return app
 
@@ -188,10 +194,10 @@ async def _lane(request: StockyRequest) -> Lane:
     return lane_of(request)
 
 
-async def _read(state: State, lane: Lane) -> AsyncIterator[Connection]:
+async def _read(request: StockyRequest, state: State, lane: Lane) -> AsyncIterator[Connection]:
     """A read-only connection for the handler."""
     database: Database = state.database
-    async with database.read(lane) as connection:
+    async with database.read(lane, may_use_replica=request.method == "GET") as connection:
         yield connection
 
 

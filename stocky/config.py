@@ -75,6 +75,16 @@ class OffsiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep: int = 30
 
 
+class ReplicaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A read replica on Postgres; `max_lag` is how old its data may be, in seconds."""
+
+    url: str
+    max_lag: int
+
+    def __repr__(self) -> str:
+        return f"ReplicaSettings(max_lag={self.max_lag!r})"
+
+
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The mail server: `security` is how the connection is encrypted, `sender` an address, perhaps with a name."""
 
@@ -125,10 +135,13 @@ class Config(msgspec.Struct, frozen=True):
     webhooks_to_private: bool = False
     # None: no e-mail is sent.
     mail: MailSettings | None = None
+    # Empty: no telemetry is sent.
+    otlp_endpoint: str = ""
     # Empty: /metrics is public.
     metrics_token: str = ""
     # The address for sessions, where `database_url` is a pooler's.
     database_direct_url: str | None = None
+    replica: ReplicaSettings | None = None
     # The name of a Postgres schema that Stocky creates for its own use.
     schema: str = ""
     uds: Path | None = None
@@ -193,6 +206,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     settings: dict[str, Any] = {
         "database_url": database_url,
         "database_direct_url": direct_url,
+        "replica": _replica(reader, database_url, direct_url),
         "data_dir": data_dir,
         "backup_dir": backup_dir,
         "blobs": _blobs(reader, data_dir),
@@ -219,6 +233,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "base_path": reader.checked("STOCKY_BASE_PATH", read_base_path),
         "timezone": reader.checked("STOCKY_TIMEZONE", lambda name: find_zone(name).key),
         "metrics_token": _metrics_token(reader),
+        "otlp_endpoint": _otlp_endpoint(reader),
         "mail": _mail(reader),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
         "mqtt": _mqtt(reader),
@@ -295,6 +310,36 @@ def _database(reader: EnvironmentReader, data_dir: Path) -> tuple[str, str | Non
         reader.problems.append("STOCKY_DATABASE_DIRECT_URL: goes with Postgres only; begin it with postgresql://")
         return url, None
     return url, _database_url(reader, "STOCKY_DATABASE_DIRECT_URL", direct, password)
+
+
+def _replica(reader: EnvironmentReader, url: str, direct_url: str | None) -> ReplicaSettings | None:
+    """The read replica of the database at `url`; None without one, or with a problem."""
+    name = "STOCKY_DATABASE_READ_URL"
+    text = database_address.clean(reader.text("STOCKY_DATABASE_READ_URL", "", secret=True))
+    max_lag = reader.number("STOCKY_DATABASE_READ_LAG", 5, 2, 3_600)
+    if not text:
+        if reader.given_as("STOCKY_DATABASE_READ_LAG"):
+            reader.problems.append(f"{name}: is needed with STOCKY_DATABASE_READ_LAG")
+        return None
+    if url.startswith("sqlite:") or database_address.scheme_of(text) not in database_address.SCHEMES:
+        reader.problems.append(f"{name}: goes with Postgres only; begin it with postgresql://")
+        return None
+    problems = len(reader.problems)
+    read_url = _database_url(reader, name, text, reader.text("STOCKY_DATABASE_PASSWORD", "", secret=True))
+    if len(reader.problems) > problems or url == "postgresql:":
+        return None
+    replica = database_address.parse(read_url)
+    for other, setting in ((url, "STOCKY_DATABASE_URL"), (direct_url, "STOCKY_DATABASE_DIRECT_URL")):
+        address = database_address.parse(other) if other and other != "postgresql:" else None
+        if address and address.hosts == replica.hosts and _wanted_server(address) == _wanted_server(replica):
+            reader.problems.append(f"{name}: is the address of {setting}; name a standby, or leave it out")
+            return None
+    return ReplicaSettings(url=read_url, max_lag=max_lag)
+
+
+def _wanted_server(address: PostgresAddress) -> str:
+    """Which of several hosts an address means."""
+    return address.parameters.get("target_session_attrs", "any")
 
 
 def _database_url(reader: EnvironmentReader, name: str, text: str, password: str) -> str:
@@ -499,6 +544,18 @@ def _upc_service_url(reader: EnvironmentReader) -> str | None:
             " like https://world.openfoodfacts.org/api/v2/product"
         )
     return text or None
+
+
+def _otlp_endpoint(reader: EnvironmentReader) -> str:
+    text = reader.text("STOCKY_OTLP_ENDPOINT", "").rstrip("/")
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        reader.problems.append(
+            "STOCKY_OTLP_ENDPOINT: this is not the address of a collector that takes OTLP over HTTP, like"
+            " http://127.0.0.1:4318"
+        )
+        return ""
+    return text
 
 
 def _metrics_token(reader: EnvironmentReader) -> str:

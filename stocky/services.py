@@ -41,6 +41,7 @@ from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.stock.activity import Activity
 from stocky.stock.recorder import Recorder
+from stocky.telemetry.service import Telemetry
 from stocky.webhooks.service import Webhooks
 
 
@@ -53,10 +54,12 @@ class Services:
         self.memory_log = memory_log or MemoryLog(config.max_log_entries)
         self.metrics = Metrics()
         self.database = make_database(config)
+        self.telemetry = Telemetry(config.otlp_endpoint, self.metrics) if config.otlp_endpoint else None
         self.readiness = Readiness(self.database, config)
         self.identities = Identities(self.database, config)
         self.first_start = FirstStart(self.database, self.identities)
         self.recorder = Recorder(self.database)
+        self.recorder.on_batch = self.telemetry.batch if self.telemetry else None
         self.measure_rules = self.recorder.measure_rules
         self.tail = LedgerTail(self.database)
         self.streams = Streams()
@@ -119,7 +122,10 @@ class Services:
         gauge("stocky_live_streams", "Open live streams", lambda: self.streams.count)
         if self.mqtt:
             self.mqtt.register_metrics(self.metrics)
-
+        if (replica := self.database.replica) is not None:
+            gauge("stocky_replica_lag_seconds", "How far the read replica is behind", lambda: replica.lag_seconds)
+            counter("stocky_replica_reads", "Reads that began on the read replica", lambda: replica.served)
+            counter("stocky_replica_passed_on", "Reads that the primary served instead", lambda: replica.passed_on)
         self.metrics.gauges(
             "stocky_task_stalled_seconds",
             "Seconds that a stalled background task has not worked; 0 while it works",
@@ -134,6 +140,9 @@ class Services:
         When one fails to start, those started before it are closed.
         """
         async with AsyncExitStack() as started:
+            if self.telemetry:
+                await self.telemetry.start()
+                started.push_async_callback(self.telemetry.close)
             await self.database.open()
             started.push_async_callback(self.database.close)
             started.push_async_callback(self.rescue.close)

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +28,7 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.services import Services
-from tests import browsers, generators, mosquitto, pooler, proxies, s3, serving, webkit
+from tests import browsers, charts, generators, mosquitto, pooler, proxies, s3, serving, standby, webkit
 from tests.people import PASSWORD, add_people
 from tests.postgres import Server, embedded_server, system_server
 from tests.webhooks.receiving import Receiver, receiving
@@ -263,6 +264,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"LEFT OUT postgres-system: {databases.left_out}")
     if pooler.PROGRAM is None:
         terminalreporter.line(f"LEFT OUT the tests behind a pooler: {pooler.MISSING}")
+    if charts.MISSING:
+        terminalreporter.line(f"LEFT OUT the tests of the Helm chart and the manifests: {charts.MISSING}")
+    if find_spec("opentelemetry") is None:
+        terminalreporter.line("LEFT OUT the tests of telemetry: OpenTelemetry is not installed (the extra telemetry)")
+    if standby.MISSING:
+        terminalreporter.line(f"LEFT OUT the tests of a read replica: {standby.MISSING}")
     if mosquitto.PROGRAM is None:
         terminalreporter.line(f"LEFT OUT the tests of MQTT: {mosquitto.MISSING}")
     for missing in proxies.MISSING.values():

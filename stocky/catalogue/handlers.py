@@ -156,7 +156,7 @@ async def _page(
     if not is_counted and not wanted.after and like_pattern(wanted.search) is None:
 
         async def count() -> int:
-            async with state.database.read(lane) as read:
+            async with state.database.read(lane, may_use_replica=True) as read:
                 return await repository.count_items(read, wanted)
 
         await paging.count(("items", wanted), count)

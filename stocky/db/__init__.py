@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stocky.config import Config
+from stocky.config import Config, ReplicaSettings
 from stocky.db.connection import Connection, Database, SoleLock
 from stocky.db.lanes import Lane
 from stocky.db.listing import Listing
@@ -28,22 +28,22 @@ def make_database(config: Config) -> Database:
         from stocky.db.sqlite import SqliteDatabase
 
         return SqliteDatabase(config.sqlite_path, load_queries(resource("sql"), config.dialect))
-    return _postgres(config.database_url, config.database_direct_url)
+    return _postgres(config.database_url, config.database_direct_url, config.replica)
 
 
-def make_reading_database(url: str) -> Database:
+def make_reading_database(url: str, replica: ReplicaSettings | None = None) -> Database:
     """A database for a child process, not yet open, which only reads, in the lane BACKGROUND."""
     if url.startswith("sqlite:"):
         from stocky.db.sqlite import SqliteDatabase
 
         path = Path(url.removeprefix("sqlite:///"))
         return SqliteDatabase(path, load_queries(resource("sql"), "sqlite"), readonly=True)
-    return _postgres(url)
+    return _postgres(url, replica=replica)
 
 
-def _postgres(url: str, direct_url: str | None = None) -> Database:
+def _postgres(url: str, direct_url: str | None = None, replica: ReplicaSettings | None = None) -> Database:
     try:
         from stocky.db.postgres import PostgresDatabase
     except ModuleNotFoundError as missing:
         raise Unavailable(NO_DRIVER) from missing
-    return PostgresDatabase(url, load_queries(resource("sql"), "postgres"), direct_url)
+    return PostgresDatabase(url, load_queries(resource("sql"), "postgres"), direct_url, replica)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import IntEnum
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -29,6 +29,20 @@ class SoleLock(IntEnum):
     """What one process on a database does at a time; the numbers must never change."""
 
     MQTT = 7_786_262
+
+
+class ReadReplica(Protocol):
+    """What is known of a read replica."""
+
+    # `ok`, or why it is not used.
+    state: str
+    # Reads that began on it, and those that the primary served instead.
+    served: int
+    passed_on: int
+
+    @property
+    def lag_seconds(self) -> float:
+        """How old its data is at most; infinity while that is unknown."""
 
 
 class Connection(ABC):
@@ -114,6 +128,8 @@ class Database(ABC):
 
     dialect: str
     lanes: Lanes
+    # None where none is configured.
+    replica: ReadReplica | None = None
 
     def __init__(self) -> None:
         self.gate = Gate()
@@ -152,8 +168,21 @@ class Database(ABC):
         """Closes every connection."""
 
     @abstractmethod
-    def read(self, lane: Lane = Lane.SHORT) -> AbstractAsyncContextManager[Connection]:
-        """A connection that can only read. Raises Unavailable when too many wait in this lane."""
+    def read(
+        self, lane: Lane = Lane.SHORT, *, may_use_replica: bool = False
+    ) -> AbstractAsyncContextManager[Connection]:
+        """A connection that can only read. Raises Unavailable when too many wait in this lane.
+
+        `may_use_replica`: a read replica may serve it as `stocky.db.replica` says, unless it decides about a write or
+        about what somebody may do. It has to be safe to do the work of one `run` again.
+        """
+
+    async def position(self) -> int | None:
+        """What has been committed, for clients to send with later reads; None without a read replica.
+
+        Raises Unavailable.
+        """
+        return None
 
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Connection]:

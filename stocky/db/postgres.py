@@ -9,12 +9,16 @@ from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
+from stocky.config import ReplicaSettings
 from stocky.database_address import parse
 from stocky.db.connection import Connection, Database, DatabaseFunction, SoleLock, to_structs
 from stocky.db.lanes import Lane, Lanes
-from stocky.db.postgres_connect import connect, examine, session
+from stocky.db.postgres_connect import COMMAND_SECONDS, DRIVER_ERRORS, connect, examine, session
 from stocky.db.postgres_coordination import ServingLease, exclusive_access, sole_lock
 from stocky.db.queries import Query
+from stocky.db.read_position import read_position
+from stocky.db.replica import POSITION, Replica
+from stocky.db.replica_reader import ReplicaReader
 from stocky.db.sqlstates import AWAY, error_of_state
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
 
@@ -25,7 +29,6 @@ T = TypeVar("T")
 CONNECTIONS = {Lane.IDENTITY: 1, Lane.SHORT: 4, Lane.LONG: 2, Lane.WRITE: 5}
 POOL_SIZE = sum(CONNECTIONS.values())
 ACQUIRE_SECONDS = 5
-COMMAND_SECONDS = 60
 
 
 async def _no_reset(connection: Any) -> None:
@@ -37,16 +40,19 @@ _THROUGH_A_POOLER: dict[str, Any] = {"statement_cache_size": 0, "reset": _no_res
 # Compiling a query takes longer than running it, and Postgres overestimates some. Poolers refuse this parameter.
 _DIRECTLY: dict[str, Any] = {"server_settings": {"jit": "off"}}
 
-# What asyncpg raises: server errors, its own errors, and socket errors.
-_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-
 
 class PostgresDatabase(Database):
     """A pool of connections to one Postgres database; every failure to reach it raises Unavailable."""
 
     dialect = "postgres"
 
-    def __init__(self, url: str, queries: Mapping[str, Query], direct_url: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        queries: Mapping[str, Query],
+        direct_url: str | None = None,
+        replica: ReplicaSettings | None = None,
+    ) -> None:
         """Queries go to `url`, which may be a pooler's; what needs a session goes to `direct_url`, if given."""
         super().__init__()
         self.url = url
@@ -55,6 +61,9 @@ class PostgresDatabase(Database):
         self.queries = queries
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self.lanes = Lanes(CONNECTIONS)
+        self.replica: Replica | None = None
+        if replica is not None:
+            self.replica = Replica(replica, self._ask, self.gate, self.supervisor)
 
     async def open(self) -> None:
         """Opens the pool. Raises Unavailable when the server does not answer, or the two addresses do not match."""
@@ -67,20 +76,54 @@ class PostgresDatabase(Database):
                 connect=self._connect,
                 **(_THROUGH_A_POOLER if pooled else _DIRECTLY),
             )
+        if self.replica:
+            self.replica.start()
 
     async def close(self) -> None:
+        if self.replica:
+            await self.replica.close()
         if self._pool is not None:
             pool, self._pool = self._pool, None
             try:
                 await asyncio.wait_for(pool.close(), ACQUIRE_SECONDS)
-            except _DRIVER_ERRORS:
+            except DRIVER_ERRORS:
                 pool.terminate()
 
     @asynccontextmanager
-    async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[PostgresConnection]:
+    async def read(self, lane: Lane = Lane.SHORT, *, may_use_replica: bool = False) -> AsyncIterator[Connection]:
         with self.gate.enter():
-            async with self.lanes.enter(lane), self._acquired() as connection:
-                yield _Reader(self.queries, connection)
+            held = await self.replica.acquire(lane, read_position.get()) if self.replica and may_use_replica else None
+            if self.replica is None or held is None:
+                async with self._reading(lane) as reader:
+                    yield reader
+                return
+            on_replica = _Reader(self.queries, held.connection)
+            try:
+                async with ReplicaReader(on_replica, self._reading(lane), self.replica.failed) as reader:
+                    yield reader
+            finally:
+                await self.replica.release(held)
+
+    @asynccontextmanager
+    async def _reading(self, lane: Lane) -> AsyncIterator[Connection]:
+        async with self.lanes.enter(lane), self._acquired() as connection:
+            yield _Reader(self.queries, connection)
+
+    async def position(self) -> int | None:
+        if self.replica is None:
+            return None
+        try:
+            position: int = (await self._ask(POSITION))[0]
+        except DRIVER_ERRORS:
+            # Such as a server that has become a standby.
+            return None
+        return position
+
+    async def _ask(self, query: str) -> Any:
+        """The row of a query that is not one of `sql/`. Raises Unavailable, and asyncpg's errors."""
+        async with self.lanes.enter(Lane.SHORT), self._acquired() as connection:
+            with translate_errors():
+                return await connection.fetchrow(query)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresConnection]:
@@ -141,7 +184,7 @@ class PostgresDatabase(Database):
             yield connection
         finally:
             # The block has committed or rolled back; the pool closes a connection that it cannot reset.
-            with suppress(*_DRIVER_ERRORS):
+            with suppress(*DRIVER_ERRORS):
                 await pool.release(connection)
 
 
@@ -215,7 +258,7 @@ async def _transaction(connection: Any, **options: Any) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(*_DRIVER_ERRORS):
+        with suppress(*DRIVER_ERRORS):
             await transaction.rollback()
         raise
     with translate_errors():
@@ -236,7 +279,7 @@ def translate_errors() -> Iterator[None]:
     """Translates asyncpg's errors to Stocky's; an OSError that asyncpg did not raise passes through."""
     try:
         yield
-    except _DRIVER_ERRORS as error:
+    except DRIVER_ERRORS as error:
         meaning = _meaning_of(error)
         if meaning is None:
             raise

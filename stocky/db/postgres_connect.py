@@ -24,6 +24,8 @@ from stocky.db.unreachable import Unreachable, reason_of
 from stocky.errors import Unavailable
 
 CONNECT_SECONDS = 5
+# For each statement of a pool's connections.
+COMMAND_SECONDS = 60
 APPLICATION = "stocky"
 # How often to check that a session keeps its server connection. Once is enough if no other client uses the pooler.
 LOOKS = 10
@@ -36,6 +38,9 @@ ELSEWHERE = (
     "STOCKY_DATABASE_DIRECT_URL and STOCKY_DATABASE_URL name different databases or schemas; both must be addresses of"
     " the same one"
 )
+
+# What asyncpg raises: server errors, its own errors, and socket errors.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 _BACKEND = "SELECT pg_backend_pid()"
 # Options that asyncpg takes only in a DSN: TLS and Kerberos.
@@ -68,7 +73,7 @@ async def connect(address: PostgresAddress, **arguments: Any) -> Any:
     """
     try:
         return await _connect_to_any(address, arguments)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+    except DRIVER_ERRORS as error:
         meaning = error_of_state(getattr(error, "sqlstate", None))
         detail = AWAY if meaning is None else meaning.detail
         retry_after = int(meaning.headers.get("Retry-After", 1)) if meaning is not None else 1

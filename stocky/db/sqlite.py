@@ -105,7 +105,7 @@ class SqliteDatabase(Database):
             await self._writer.close()
 
     @asynccontextmanager
-    async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[_Reader]:
+    async def read(self, lane: Lane = Lane.SHORT, *, may_use_replica: bool = False) -> AsyncIterator[_Reader]:
         with self.gate.enter():
             async with self.lanes.enter(lane):
                 idle = self._idle[lane]

@@ -22,7 +22,7 @@ from stocky.catalogue.field_repository import find_ranges, list_field_names
 from stocky.catalogue.fields import Value, plain_text
 from stocky.catalogue.repository import get_items, like_pattern
 from stocky.catalogue.schemas import Barcode, FieldValues, Item
-from stocky.config import Config
+from stocky.config import Config, ReplicaSettings
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable
 from stocky.exports import value
@@ -189,6 +189,7 @@ class Exports:
 
     def __init__(self, config: Config, database: Database) -> None:
         self._url = config.database_url
+        self._replica = config.replica
         self._database = database
         self.gate = database.gate
         self.running = 0
@@ -199,7 +200,7 @@ class Exports:
         if isinstance(wanted, ValueFilter):
             head = BYTE_ORDER_MARK + csv_text([value.COLUMNS]).encode()
             return Export(self, epoch, head, self._rest(wanted))
-        async with self._database.read(Lane.LONG) as read:
+        async with self._database.read(Lane.LONG, may_use_replica=True) as read:
             names = await list_field_names(read, wanted.type_id) if isinstance(wanted, ItemFilter) else []
             table = await _table(read, wanted, names)
             page = await table.read(read, 0)
@@ -210,7 +211,7 @@ class Exports:
     def _rest(self, wanted: Filter, names: Sequence[str] = (), after: int = 0) -> _Rest:
         if self.running >= MAX_EXPORTS:
             raise Unavailable(f"{MAX_EXPORTS} large exports are running already; try again", retry_after=10)
-        return _Rest(database_url=self._url, wanted=wanted, names=list(names), after=after)
+        return _Rest(database_url=self._url, replica=self._replica, wanted=wanted, names=list(names), after=after)
 
 
 class Export:
@@ -257,14 +258,14 @@ def write_rest(rest: _Rest, report: ProgressCallback) -> None:
 
 
 async def _write_rest(rest: _Rest) -> None:
-    database = make_reading_database(rest.database_url)
+    database = make_reading_database(rest.database_url, rest.replica)
     await database.open()
     try:
-        async with database.read(Lane.BACKGROUND) as read:
+        async with database.read(Lane.BACKGROUND, may_use_replica=True) as read:
             table = await _table(read, rest.wanted, rest.names)
         after = rest.after
         while True:
-            async with database.read(Lane.BACKGROUND) as read:
+            async with database.read(Lane.BACKGROUND, may_use_replica=True) as read:
                 page = await table.read(read, after)
             sys.stdout.buffer.write(_encode(table, page))
             if len(page) < PAGE_ROWS:
@@ -281,6 +282,7 @@ class _Rest(Request, frozen=True, kw_only=True):
     entry: ClassVar[str] = f"{__name__}:write_rest"
 
     database_url: str
+    replica: ReplicaSettings | None
     wanted: Filter
     names: list[str]
     after: int

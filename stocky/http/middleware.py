@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable, Iterable
 from random import getrandbits
 from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from stocky.db.maintenance_gate import Gate, request_epoch
+from stocky.db import Database
+from stocky.db.maintenance_gate import request_epoch
+from stocky.db.read_position import HEADER, parse_position, read_position
 from stocky.errors import StockyError
 from stocky.http.base_path import strip_base_path
 from stocky.http.client_address import Proxies
@@ -21,6 +24,9 @@ from stocky.http.request import keep_slashes
 from stocky.http.sse import CUT_OFF
 from stocky.metrics import Metrics
 from stocky.request_context import request_id, user_id
+
+# The headers, method, route, status, seconds and id of a request that has ended.
+Observe = Callable[[Iterable[tuple[bytes, bytes]], str, str, int, float, str], None]
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -32,14 +38,25 @@ class RequestContextMiddleware:
     """Wraps the application: proxies, HEAD, ETags, request ids, headers of lists and of security, request metrics."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, gate: Gate, proxies: Proxies | None = None, base_path: str = ""
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        database: Database,
+        proxies: Proxies | None = None,
+        base_path: str = "",
+        observe: Observe | None = None,
     ) -> None:
-        """`base_path` is the path prefix at the proxy, which may strip it or not."""
+        """`base_path` is the path prefix at the proxy, which may strip it or not.
+
+        `observe` is called at the end of each request.
+        """
         self.within = app
         self._proxies = proxies
         self._base_path = base_path
         self._metrics = metrics
-        self._gate = gate
+        self._observe = observe
+        self._database = database
+        self._gate = database.gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -64,6 +81,7 @@ class RequestContextMiddleware:
         added = [*_SECURITY_HEADERS, (b"x-request-id", id.encode())]
         if scope["scheme"] == "https":
             added.append(_STRICT_TRANSPORT)
+        wants_position = self._database.replica is not None and _takes_position(scope)
         status = 500
         has_begun = False
 
@@ -73,6 +91,8 @@ class RequestContextMiddleware:
                 has_begun = True
                 status = message["status"]
                 message["headers"] = [*message["headers"], *added]
+                if wants_position and scope["method"] != "GET":
+                    message["headers"] = [*message["headers"], *await self._position()]
                 paging = scope["state"].get("paging")
                 if paging is not None and status in (200, 304):
                     added_to_lists = page_headers(paging, self._base_path + scope["path"], scope["query_string"])
@@ -92,9 +112,21 @@ class RequestContextMiddleware:
         finally:
             request_epoch.reset(began)
             route: Any = scope.get("path_template") or "none"
-            self._metrics.request(method, route, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            self._metrics.request(method, route, status, seconds)
+            if self._observe is not None:
+                self._observe(scope["headers"], method, route, status, seconds, id)
+
+    async def _position(self) -> list[tuple[bytes, bytes]]:
+        """The header with what this answer may depend on; none where it is unknown, so that later reads are current."""
+        try:
+            position = await self._database.position()
+        except StockyError:
+            return []
+        return [] if position is None else [(_POSITION, str(position).encode())]
 
 
+_POSITION = HEADER.lower().encode()
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -138,6 +170,13 @@ async def _cut_off(scope: Scope, receive: Receive) -> bool:
     while (await receive())["type"] != "http.disconnect":
         pass
     return True
+
+
+def _takes_position(scope: Scope) -> bool:
+    """Whether the client sent a position, which then holds for the reads of the request."""
+    sent = next((value for name, value in scope["headers"] if name == _POSITION), None)
+    read_position.set(None if sent is None else parse_position(sent))
+    return sent is not None
 
 
 def _given_id(scope: Scope) -> str | None:

@@ -64,7 +64,7 @@ class ResponseCache:
         self._database.gate.check_open()
         answer = self._look_up(key)
         if answer is None:
-            async with self._database.read(lane) as connection:
+            async with self._database.read(lane, may_use_replica=True) as connection:
                 # Another request may have cached it while this one waited for a connection.
                 answer = self._look_up(key)
                 if answer is None:

@@ -66,7 +66,7 @@ async def draw_labels(
     of sheets.
     """
     # Drawing may take seconds, in which the connection is for others.
-    async with database.read(lane) as read:
+    async with database.read(lane, may_use_replica=True) as read:
         paper = await repository.find_sheet(read, sheet)
         if paper is None:
             raise NotFound(f"There is no sheet {sheet}; GET /api/v1/labels/sheets lists them")

@@ -31,8 +31,8 @@ async def check_ready(state: State) -> Ready:
     """Readiness: the database and the data directory are writable, and the schema is current.
 
     In `details`, `search` is how the search works (with an index or without), and `tasks` lists stalled background
-    tasks; where they are configured, `offsite` says what is wrong with off-site copies, and `mqtt` whether it is
-    connected. Scans work without them, so Stocky stays ready.
+    tasks; where they are configured, `offsite` says what is wrong with off-site copies, `mqtt` whether it is
+    connected, and `replica` why the read replica is not used. Scans work without them, so Stocky stays ready.
     """
     readiness: Readiness = state.readiness
     details = {"search": state.search_index.state, "tasks": state.supervisor.state}
@@ -40,6 +40,8 @@ async def check_ready(state: State) -> Ready:
         details["offsite"] = offsite
     if state.mqtt:
         details["mqtt"] = state.mqtt.state
+    if (replica := state.database.replica) is not None:
+        details["replica"] = replica.state
     return Ready(checks=await readiness.require(), details=details)
 
 

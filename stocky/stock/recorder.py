@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
+from collections.abc import Callable
 
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Contention, OutOfSpace, Unavailable
@@ -47,6 +49,8 @@ class Recorder:
         database.gate.on_data_replaced(self.forget)
         self.batches = 0
         self.recorded = 0
+        # Called with the postings, operations and seconds of each committed batch.
+        self.on_batch: Callable[[int, int, float], None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -135,6 +139,7 @@ class Recorder:
         return batch
 
     async def _write_batch(self, batch: list[tuple[Posting, asyncio.Future[None]]]) -> None:
+        started = time.perf_counter()
         try:
             await self._record_with_retries([posting for posting, _ in batch])
         except asyncio.CancelledError:
@@ -156,8 +161,11 @@ class Recorder:
                 await self._write_batch([each])
         else:
             self.batches += 1
-            self.recorded += sum(len(posting.operations) for posting, _ in batch)
+            operations = sum(len(posting.operations) for posting, _ in batch)
+            self.recorded += operations
             _settle(batch, None)
+            if self.on_batch is not None:
+                self.on_batch(len(batch), operations, time.perf_counter() - started)
 
     async def _record_with_retries(self, postings: list[Posting]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
