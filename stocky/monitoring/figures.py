@@ -7,7 +7,9 @@ import time
 
 from msgspec import Struct
 
+from stocky import clock
 from stocky.alerts.repository import count_active_alerts
+from stocky.assistance.repository import Usage, get_usage
 from stocky.catalogue.repository import ItemFilter, count_items
 from stocky.db import Connection, Database
 from stocky.errors import StockyError
@@ -20,7 +22,7 @@ READ_SECONDS = 3.0
 class StockFigures(Struct, frozen=True, kw_only=True):
     """`alerts` are the active ones by type, `failed_jobs` those that are still listed.
 
-    `failing_channels` are those of notices.
+    `failing_channels` are those of notices, `assistance` is what the model was asked today.
     """
 
     items: int
@@ -28,6 +30,7 @@ class StockFigures(Struct, frozen=True, kw_only=True):
     alerts: dict[str, int]
     failed_jobs: int
     failing_channels: int
+    assistance: Usage
     database_bytes: int
 
 
@@ -59,5 +62,6 @@ async def _read(read: Connection) -> StockFigures:
         alerts=await count_active_alerts(read),
         failed_jobs=await read.value("count_failed_jobs"),
         failing_channels=await read.value("count_failing_notice_channels"),
+        assistance=await get_usage(read, clock.today()),
         database_bytes=await read.value("get_database_size"),
     )
