@@ -109,9 +109,9 @@ class Assistance:
 
         Raises Conflict while assistance is off or for an item that is not in use, NotFound, Throttled.
         """
-        settings = self._require()
         async with self._database.read() as read:
             item = await get_item(read, item_id)
+            settings = self._require()
             if not item.is_active:
                 raise Conflict(f"{item.name} is no longer in use; make it active again first")
             usage = await repository.get_usage(read, clock.today())
