@@ -111,7 +111,7 @@ async def _receive(answer: Any, opened: BinaryIO) -> str:
     """Writes the content of an answer that is a PDF, and returns its declared type."""
     if answer.status_code != 200:
         raise _unavailable(f"its server answered {answer.status_code}")
-    declared = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    declared: str = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared not in _TYPES or answer.headers.get("content-encoding", "identity") != "identity":
         raise Invalid(f"The datasheet was not stored: it is {declared[:100] or 'compressed'} and not a PDF")
     size, waiting = 0, bytearray()
