@@ -99,7 +99,7 @@ class ModelClient:
             schema=question.schema,
             is_strict=is_strict,
             most_tokens=MOST_ANSWER_TOKENS,
-            photo=question.photo and base64.b64encode(question.photo).decode(),
+            photo=None if question.photo is None else base64.b64encode(question.photo).decode(),
         )
         try:
             async with asyncio.timeout(settings.timeout + START_SECONDS):

@@ -64,7 +64,7 @@ class Assistance:
         self._database = database
         self._jobs = jobs
         self._documents = documents
-        self._model = config.assistance and ModelClient(config.assistance, database)
+        self._model = None if config.assistance is None else ModelClient(config.assistance, database)
         self._datasheets = DatasheetClient(to_private=config.webhooks_to_private)
         # Earlier versions of openai use another HTTP client.
         self._is_installed = all(find_spec(name) is not None for name in ("openai", "httpx2"))
@@ -95,7 +95,7 @@ class Assistance:
         return AssistanceState(
             is_on=self.off_reason is None,
             reason=self.off_reason,
-            model=settings and settings.model,
+            model=None if settings is None else settings.model,
             photos=settings is not None and settings.photos,
             day=day,
             requests=usage.requests,
