@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Method
 
 from stocky.alerts.handlers import alert_routes
+from stocky.assistance.handlers import assistance_routes
 from stocky.auth.guards import admit
 from stocky.auth.handlers import auth_routes, key_routes, user_routes
 from stocky.auth.schemas import Principal
@@ -88,6 +89,7 @@ api_routes: list[Router | HTTPRouteHandler] = [
     shopping_entry_routes,
     document_routes,
     item_document_routes,
+    *assistance_routes,
     project_routes,
     import_routes,
     export_routes,
@@ -114,6 +116,7 @@ _SERVICES = (
     "imports",
     "webhooks",
     "notices",
+    "assistance",
 )
 # Headers that scripts of other origins may send, and may read, besides those that the Fetch standard always allows.
 _SENT_HEADERS = [

@@ -14,6 +14,16 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stocky import database_address
+from stocky.assistance.settings import (
+    DEFAULT_BASE_URL,
+    DEFAULT_REQUESTS,
+    DEFAULT_TOKENS,
+    LEAST_TOKENS,
+    AssistanceSettings,
+    read_base_url,
+    read_model,
+)
+from stocky.assistance.settings import read_api_key as read_ai_key
 from stocky.clock import find_zone
 from stocky.database_address import PostgresAddress
 from stocky.disk import why_not_writable
@@ -155,6 +165,8 @@ class Config(msgspec.Struct, frozen=True):
     new_database: bool = False
     # None: MQTT is off.
     mqtt: MqttSettings | None = None
+    # None: assistance is off.
+    assistance: AssistanceSettings | None = None
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -237,6 +249,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "mail": _mail(reader),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
         "mqtt": _mqtt(reader),
+        "assistance": _assistance(reader),
     }
     reader.problems += tls_problems(settings["tls_cert"], settings["tls_key"], settings["uds"])
     if not secret:
@@ -523,6 +536,36 @@ def _mqtt(reader: EnvironmentReader) -> MqttSettings | None:
         return None
     return MqttSettings(
         broker=broker, api_key=api_key, prefix=prefix, discovery_prefix=discovery_prefix, tag=tag, ca=ca
+    )
+
+
+def _assistance(reader: EnvironmentReader) -> AssistanceSettings | None:
+    """The settings of assistance; None without a key, or with a problem."""
+    problems = len(reader.problems)
+    api_key = reader.text("STOCKY_AI_API_KEY", "", secret=True)
+    model = reader.text("STOCKY_AI_MODEL", "")
+    base_url = _read(reader, "STOCKY_AI_BASE_URL", read_base_url, reader.text("STOCKY_AI_BASE_URL", DEFAULT_BASE_URL))
+    photos = reader.choice("STOCKY_AI_PHOTOS", "false", ("true", "false")) == "true"
+    daily_requests = reader.number("STOCKY_AI_DAILY_REQUESTS", DEFAULT_REQUESTS, 1, 1_000_000)
+    daily_tokens = reader.number("STOCKY_AI_DAILY_TOKENS", DEFAULT_TOKENS, LEAST_TOKENS, 10**12)
+    timeout = reader.number("STOCKY_AI_TIMEOUT", 60, 1, 600)
+    if model:
+        _read(reader, "STOCKY_AI_MODEL", read_model, model)
+    if not api_key:
+        return None
+    _read(reader, "STOCKY_AI_API_KEY", read_ai_key, api_key)
+    if not model:
+        reader.problems.append("STOCKY_AI_MODEL: is needed with STOCKY_AI_API_KEY; the name of a model of the server")
+    if base_url is None or len(reader.problems) > problems:
+        return None
+    return AssistanceSettings(
+        api_key=api_key,
+        model=model,
+        base_url=base_url,
+        photos=photos,
+        daily_requests=daily_requests,
+        daily_tokens=daily_tokens,
+        timeout=timeout,
     )
 
 

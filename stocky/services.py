@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from stocky.alerts.evaluate import DailyCheck
+from stocky.assistance.service import Assistance
 from stocky.auth.first_start import FirstStart
 from stocky.auth.identity import Identities
 from stocky.backup.admin_service import BackupAdministration
@@ -77,6 +78,7 @@ class Services:
         self.figures = Figures(self.database)
         self.rescue = Rescue(config, self.database)
         self.documents = Documents(config, self.database)
+        self.assistance = Assistance(config, self.database, self.jobs, self.documents)
         self.merging = Merging(self.database, self.recorder)
         self.reorganisation = Reorganisation(config, self.database, self.jobs, self.recorder)
         self.exports = Exports(config, self.database)
@@ -148,7 +150,10 @@ class Services:
             started.push_async_callback(self.rescue.close)
             await started.enter_async_context(self.database.serving())
             await self.measure_rules.read()
-            for service in (self.measure_rules, self.identities, self.tail, self.recorder, self.documents):
+            for service in (
+                *(self.measure_rules, self.identities, self.tail, self.recorder, self.documents),
+                self.assistance,
+            ):
                 service.start()
                 started.push_async_callback(service.close)
             started.push_async_callback(self.lookups.close)

@@ -45,6 +45,7 @@ ON_ONE_POSTGRES = frozenset(
     [
         "alerts",
         "api",
+        "assistance",
         "auth",
         "barcodes",
         "boxes",

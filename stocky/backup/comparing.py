@@ -63,6 +63,7 @@ NAMES = {
     "shopping_list_log": "this.action_type",
     "sku": f"{_ITEM} || ', ' || {_LOCATION} || CASE WHEN this.lot = '' THEN '' ELSE ', ' || this.lot END",
     "stock_event": f"this.kind || ' ' || {_ITEM}",
+    "suggestion": f"{_ITEM} || ', ' || this.kind",
     "tag": "this.name",
     "user_account": "this.username",
     "webhook": "nullif(this.description, '')",

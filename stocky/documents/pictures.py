@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import struct
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -33,12 +33,17 @@ DAMAGE = (
 
 
 class PictureRequest(Request, frozen=True, kw_only=True):
-    """Decode the picture in `file`, of Pillow's format `picture`, and write its thumbnail to `thumbnail`."""
+    """Decode the picture in `file`, of Pillow's format `picture`, and write it smaller to `thumbnail`.
+
+    `side` is the most pixels in each direction; a JPEG has white where the picture is transparent.
+    """
 
     entry: ClassVar[str] = "stocky.documents.pictures:make_thumbnail_in_child"
     file: str
     picture: str
     thumbnail: str
+    side: int = THUMBNAIL_SIDE
+    format: Literal["WEBP", "JPEG"] = "WEBP"
 
 
 class PictureResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +71,7 @@ def make_thumbnail_in_child(request: PictureRequest, report: ProgressCallback) -
 
 
 def make_thumbnail(request: PictureRequest) -> PictureResult:
-    """Writes an upright WebP thumbnail without camera metadata, and returns the size of the picture.
+    """Writes an upright smaller picture without camera metadata, and returns the size of the original.
 
     Raises Invalid for a picture that is damaged or too large.
     """
@@ -84,16 +89,20 @@ def make_thumbnail(request: PictureRequest) -> PictureResult:
                     field="file",
                 )
             # Only for JPEG: decodes at a fraction of the size, in a fraction of the memory.
-            image.draft("RGB", (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))
+            image.draft("RGB", (2 * request.side, 2 * request.side))
             image.load()
             is_rotated = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             mode = "RGBA" if image.has_transparency_data else "RGB"
             # Converting copies, and the picture may be of maximum size.
             small = image if image.mode == mode else image.convert(mode)
-            small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+            small.thumbnail((request.side, request.side))
             upright = ImageOps.exif_transpose(small)
+            if request.format == "JPEG" and mode == "RGBA":
+                background = Image.new("RGBA", upright.size, "white")
+                upright = Image.alpha_composite(background, upright).convert("RGB")
             upright.info = {}
-            upright.save(request.thumbnail, "WEBP", quality=80, exif=b"", icc_profile=b"", xmp=b"")
+            metadata = {"exif": b"", "icc_profile": b""} | ({"xmp": b""} if request.format == "WEBP" else {})
+            upright.save(request.thumbnail, request.format, quality=80, **metadata)
     except MemoryError as error:
         raise Invalid("The picture needs too much memory; make it smaller", field="file") from error
     except DAMAGE as error:

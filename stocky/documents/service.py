@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from litestar import Request, Response
 from litestar.response import Stream
 
@@ -20,7 +21,15 @@ from stocky.db import Database
 from stocky.disk import disk_errors
 from stocky.documents import repository
 from stocky.documents.blobs import Blobs
-from stocky.documents.kinds import KINDS, MAX_BYTES, check_file_name, check_title, download_name, examine
+from stocky.documents.kinds import (
+    KINDS,
+    MAX_BYTES,
+    Examined,
+    check_file_name,
+    check_title,
+    download_name,
+    examine,
+)
 from stocky.documents.pictures import PictureRequest, PictureResult
 from stocky.documents.schemas import Document
 from stocky.errors import Invalid, NotFound, StockyError, Unavailable
@@ -42,6 +51,13 @@ _SANDBOX_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+class StoredContent(msgspec.Struct, frozen=True):
+    """A content in the store; `size` is of a picture, upright and in pixels."""
+
+    examined: Examined
+    size: tuple[int, int] | None
 
 
 class Documents:
@@ -89,18 +105,26 @@ class Documents:
                 await get_item(read, item_id)
             if not upload.file.exists():
                 raise Invalid("The file is empty", field="file")
-            examined = await asyncio.to_thread(examine, upload.file, filename, upload.content_type)
-            size = None
-            if examined.kind.picture:
-                size = await self._make_thumbnail(upload.file, examined.kind.picture, directory / "thumbnail")
+            stored = await self.store(upload.file, filename, upload.content_type)
             async with self._database.transaction() as tx:
-                await repository.adopt(tx, [examined.sha256])
-            # From here on the content is not deleted; a damaged copy in the store is replaced.
-            await self.blobs.put(examined.sha256, upload.file)
-            if size is not None:
-                await self.blobs.put_thumbnail(examined.sha256, directory / "thumbnail")
-            async with self._database.transaction() as tx:
-                return await repository.add_file(tx, item_id, title or filename, examined, size, by)
+                return await repository.add_file(tx, item_id, title or filename, stored.examined, stored.size, by)
+
+    async def store(self, file: Path, filename: str, declared: str) -> StoredContent:
+        """Checks a file in a workspace and stores its content, for a document to be added now.
+
+        Raises Unsupported, Invalid, OutOfSpace, Unavailable.
+        """
+        examined = await asyncio.to_thread(examine, file, filename, declared)
+        thumbnail, size = file.with_name("thumbnail"), None
+        if examined.kind.picture:
+            size = await self._make_thumbnail(file, examined.kind.picture, thumbnail)
+        async with self._database.transaction() as tx:
+            await repository.adopt(tx, [examined.sha256])
+        # From here on the content is not deleted; a damaged copy in the store is replaced.
+        await self.blobs.put(examined.sha256, file)
+        if size is not None:
+            await self.blobs.put_thumbnail(examined.sha256, thumbnail)
+        return StoredContent(examined, size)
 
     async def content(self, request: Request[Any, Any, Any], document: Document) -> Stream:
         """The content of a document, or the requested range of it. Raises NotFound, RangeNotSatisfiable."""
@@ -125,23 +149,39 @@ class Documents:
             raise NotFound(f"Document {document.id} is not a picture, so it has no thumbnail")
         content = await self.blobs.find_thumbnail(document.sha256)
         if content is None:
-            content = await self._regenerate_thumbnail(document, document.sha256)
+            content = await self._regenerate_thumbnail(document)
         headers = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline", **_SANDBOX_HEADERS}
         return Response(content, media_type=THUMBNAIL_TYPE, headers=headers)
 
-    async def _regenerate_thumbnail(self, document: Document, sha256: str) -> bytes:
+    async def small_jpeg(self, document: Document, side: int) -> bytes:
+        """A picture as a JPEG of at most `side` pixels in each direction, upright and without camera metadata.
+
+        Raises NotFound, Invalid, Unavailable.
+        """
+        async with self._reduced(document, side=side, format="JPEG") as file:
+            return await asyncio.to_thread(file.read_bytes)
+
+    async def _regenerate_thumbnail(self, document: Document) -> bytes:
+        sha256, _ = _content(document)
+        async with self._reduced(document) as thumbnail:
+            await self.blobs.put_thumbnail(sha256, thumbnail)
+            return await asyncio.to_thread(thumbnail.read_bytes)
+
+    @asynccontextmanager
+    async def _reduced(self, document: Document, **options: Any) -> AsyncIterator[Path]:
+        """A file with the picture made smaller, for the block; `options` are those of PictureRequest."""
+        sha256, _ = _content(document)
         async with workspace(self._scratch) as directory:
             with disk_errors():
                 if not await self.blobs.fetch(sha256, directory / "content"):
                     raise _missing(document)
             picture = KINDS[document.content_type or ""].picture
-            await self._make_thumbnail(directory / "content", picture, directory / "thumbnail")
-            await self.blobs.put_thumbnail(sha256, directory / "thumbnail")
-            return await asyncio.to_thread((directory / "thumbnail").read_bytes)
+            await self._make_thumbnail(directory / "content", picture, directory / "thumbnail", **options)
+            yield directory / "thumbnail"
 
-    async def _make_thumbnail(self, file: Path, picture: str, thumbnail: Path) -> tuple[int, int]:
+    async def _make_thumbnail(self, file: Path, picture: str, thumbnail: Path, **options: Any) -> tuple[int, int]:
         """Writes the thumbnail of a picture and returns the size of the picture. Raises Invalid, Unavailable."""
-        request = PictureRequest(file=str(file), picture=picture, thumbnail=str(thumbnail))
+        request = PictureRequest(file=str(file), picture=picture, thumbnail=str(thumbnail), **options)
         async with self._pictures.slot():
             try:
                 async with asyncio.timeout(PICTURE_SECONDS):

@@ -61,6 +61,7 @@ _TAGS = {
     "Scanner": "Scans, and the scanners that send them",
     "Events": "The ledger: every change of stock, immutable",
     "Documents": "PDFs, pictures and links of items",
+    "Assistance": "Suggestions of a language model about items, which people accept or reject",
     "Alerts": "Conditions that need attention",
     "Shopping lists": "Entries to buy, and who added them",
     "Projects": "Required items, missing quantities, and withdrawals from stock",

@@ -47,6 +47,8 @@ _OF_A_USER = JobKind(priority=JobPriority.HIGH)
 KINDS: dict[str, JobKind] = {
     "alerts.look": JobKind(priority=JobPriority.LOW, attempts=3, concurrency_key="alerts.look", repeats=True),
     "alerts.loans": JobKind(priority=JobPriority.LOW, attempts=3, concurrency_key="alerts.loans", repeats=True),
+    "assistance.fetch": JobKind(concurrency_key="assistance.fetch"),
+    "assistance.suggest": JobKind(priority=JobPriority.HIGH, concurrency_key="assistance.suggest"),
     # These begin at once, in the process that has their files, and never wait.
     "backup.create": _OF_A_USER,
     "backup.fetch": _OF_A_USER,

@@ -30,6 +30,8 @@ _COMPARE = (*_LOAD, Phase("comparing"))
 PHASES: dict[str, tuple[Phase, ...]] = {
     "alerts.look": (Phase("checking"),),
     "alerts.loans": (Phase("checking"),),
+    "assistance.fetch": (Phase("fetching"),),
+    "assistance.suggest": (Phase("reading"), Phase("asking")),
     "backup.create": _DUMP,
     "backup.fetch": (Phase("fetching"),),
     "backup.import": (*_LOAD, Phase("adding rows")),

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from stocky import clock
 from stocky.alerts.repository import count_active_alerts
+from stocky.assistance.repository import Usage, get_usage
 from stocky.catalogue.repository import ItemFilter, count_items
 from stocky.db import Connection, Database
 from stocky.errors import StockyError
@@ -25,7 +26,7 @@ class StockFigures(Struct, frozen=True, kw_only=True):
     `jobs` are those by status and kind: queued, running and failed. `waiting_seconds` is how long the job that waits
     longest has been due.
 
-    `failing_channels` are those of notices.
+    `failing_channels` are those of notices, `assistance` is what the model was asked today.
     """
 
     items: int
@@ -35,6 +36,7 @@ class StockFigures(Struct, frozen=True, kw_only=True):
     jobs: dict[str, dict[str, int]]
     waiting_seconds: float
     failing_channels: int
+    assistance: Usage
     database_bytes: int
 
 
@@ -68,6 +70,7 @@ async def _read(read: Connection) -> StockFigures:
         jobs=await _count_jobs(read),
         waiting_seconds=await _waiting_seconds(read),
         failing_channels=await read.value("count_failing_notice_channels"),
+        assistance=await get_usage(read, clock.today()),
         database_bytes=await read.value("get_database_size"),
     )
 

@@ -98,4 +98,10 @@ def _describe(figures: StockFigures) -> Iterator[GaugeMetricFamily]:
         "Active channels of notices whose last attempt failed",
         value=figures.failing_channels,
     )
+    yield GaugeMetricFamily(
+        "stocky_assistance_requests_today", "Requests to the model today, in UTC", value=figures.assistance.requests
+    )
+    yield GaugeMetricFamily(
+        "stocky_assistance_tokens_today", "Tokens of the requests to the model today", value=figures.assistance.tokens
+    )
     yield GaugeMetricFamily("stocky_database_size_bytes", "The size of the database", value=figures.database_bytes)

@@ -13,6 +13,7 @@ from stocky.logs.audit import AuditEntry
 from stocky.pages.languages import Text, _
 
 ACTIONS: dict[str, Text] = {
+    "accepted": _("accepted"),
     "applied": _("applied"),
     "associated": _("associated"),
     "cancelled": _("stopped"),
@@ -27,6 +28,7 @@ ACTIONS: dict[str, Text] = {
     "kept": _("kept"),
     "looked up": _("looked up"),
     "merged": _("merged"),
+    "rejected": _("rejected"),
     "removed": _("removed"),
     "restored": _("restored"),
     "retried": _("ran again"),
@@ -58,6 +60,7 @@ SUBJECTS: dict[str, Text] = {
     "scanner": _("Scanner"),
     "settings": _("Settings"),
     "sku": _("Stock"),
+    "suggestion": _("Suggestion"),
     "tag": _("Tag"),
     "user": _("Person"),
     "webhook": _("Webhook"),

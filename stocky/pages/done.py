@@ -53,6 +53,10 @@ _ITEM: dict[str, Text] = {
     "field": _("The field is changed"),
     "no-field": _("The field is deleted"),
     "combined": _("They are one now"),
+    "asked": _("The model is being asked"),
+    "accepted": _("The suggestion is accepted"),
+    "fetching": _("The datasheet is being fetched"),
+    "rejected": _("It is not suggested again"),
     "new-price": _("The price is recorded"),
     "no-price": _("The price is deleted"),
 }

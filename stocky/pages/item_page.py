@@ -21,6 +21,7 @@ from stocky.pages.done import done_with_item
 from stocky.pages.field_inputs import show_values
 from stocky.pages.item_rows import expiry_remark, is_misplaced
 from stocky.pages.rendering import Html, page
+from stocky.pages.suggestions import shown_suggestions
 from stocky.prices.repository import find_last_price
 from stocky.prices.valuation import price_skus
 from stocky.settings.repository import get_settings
@@ -89,6 +90,7 @@ async def show(
         merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
         can_change=can_change and item.merged_into_id is None,
         policies={value: label for value, label, _ in OVERSELL_POLICIES},
+        suggestions=await shown_suggestions(request, read, item_id) if can_change and item.is_active else None,
         booked=next((line for line in lines if line.event.user_id == user.id), None) if shows_booking else None,
         done=done_with_item(request),
     )

@@ -16,6 +16,8 @@ from stocky.pages.languages import Text, _
 KINDS: dict[str, Text] = {
     "alerts.loans": _("Check for overdue loans"),
     "alerts.look": _("Check for alerts"),
+    "assistance.fetch": _("Fetch a datasheet"),
+    "assistance.suggest": _("Ask for suggestions"),
     "backup.create": _("Backup"),
     "backup.fetch": _("Fetch an off-site backup"),
     "backup.import": _("Add rows of a backup"),
@@ -38,6 +40,7 @@ COMPARE = _("Compare with a backup")
 PHASES: dict[str, Text] = {
     "adding documents": _("Documents"),
     "adding rows": _("Adding rows"),
+    "asking": _("Asking the model"),
     "backing up the current data": _("Backing up the current data"),
     "building indexes": _("Indexes"),
     "changing": _("Changing"),

@@ -150,6 +150,33 @@ MESSAGES: tuple[Text, ...] = (
     _("must be addresses like ada@example.org, without names and brackets"),
     _("quiet hours have a begin and an end; set both or none"),
     _("must differ from quiet_from"),
+    # Of assistance.
+    _("Assistance is off: set STOCKY_AI_API_KEY and STOCKY_AI_MODEL, and restart Stocky"),
+    _(
+        "Assistance is off although STOCKY_AI_API_KEY is set: it needs openai 3, which is not installed; run 'pip"
+        " install --upgrade openai'"
+    ),
+    _("There is no type %(name)s any more; reject the suggestion"),
+    _("The suggestion %(text)s was accepted before; nothing was changed"),
+    _("The suggestion %(text)s was rejected before; nothing was changed"),
+    _(
+        "The model's answer is not the JSON that was asked for, so nothing was stored; ask again, or set"
+        " STOCKY_AI_MODEL to another model"
+    ),
+    _(
+        "The model was asked as often today as the settings allow (%(requests)s requests and %(tokens)s tokens); ask"
+        " again from 00:00 UTC, or raise STOCKY_AI_DAILY_REQUESTS or STOCKY_AI_DAILY_TOKENS"
+    ),
+    _("The model's server %(server)s did not answer within %(seconds)s seconds (STOCKY_AI_TIMEOUT)"),
+    _("The model's server %(server)s cannot be reached%(reason)s; check that it runs, and STOCKY_AI_BASE_URL"),
+    _("The model's server %(server)s refuses the key%(reason)s; check STOCKY_AI_API_KEY"),
+    _(
+        "The datasheet was not fetched: %(host)s is a private address; datasheets are fetched from public addresses"
+        " only. To allow it, set STOCKY_WEBHOOKS_TO_PRIVATE=true and restart Stocky"
+    ),
+    _("The datasheet was not fetched: its server answered %(status)s; try again later, or reject it"),
+    _("The datasheet was not stored: its content is not a PDF"),
+    _("The datasheet was not stored: it is %(type)s and not a PDF"),
     # Of backups.
     _("Full restore completed: %(rows)s rows in %(tables)s tables. The previous data is in %(file)s."),
     _("The backup is complete and can be restored."),

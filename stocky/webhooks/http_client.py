@@ -74,7 +74,7 @@ class Receivers:
             raise Invalid(f"url: {error}", field="url") from None
         if parsed.scheme not in ("http", "https") or not parsed.raw_host:
             raise Invalid("url: must be a URL like https://home.example.org/api/webhook/stocky", field="url")
-        if not 0 < _origin(parsed)[1] < 2**16:
+        if not 0 < origin_of(parsed)[1] < 2**16:
             raise Invalid(f"url: there is no port {parsed.port}", field="url")
         if parsed.userinfo:
             raise Invalid("url: remove the password; the receiver identifies Stocky by the signature", field="url")
@@ -84,7 +84,7 @@ class Receivers:
             raise Invalid(f"url: with its characters encoded it is longer than {LONGEST_URL} characters", field="url")
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                await self._addresses.of(*_origin(parsed))
+                await self._addresses.of(*origin_of(parsed))
         except AddressRejected as refusal:
             raise Invalid(f"url: {refusal}", field="url") from None
         except (TimeoutError, OSError):
@@ -97,7 +97,7 @@ class Receivers:
         if self._client is None:
             try:
                 # Loading the package and the certificates is slow.
-                self._client = await asyncio.to_thread(_make_client)
+                self._client = await asyncio.to_thread(make_client)
             except OSError as error:
                 reason = f"{type(error).__name__}; check SSL_CERT_FILE and SSL_CERT_DIR if they are set"
                 return Outcome(None, f"was not contacted: the trusted certificates cannot be read ({reason})")
@@ -105,8 +105,9 @@ class Receivers:
         try:
             async with asyncio.timeout(SECONDS):
                 parsed = httpx.URL(url)
-                target = await self._addresses.of(*_origin(parsed))
-                async with self._answer(parsed, target, body, headers) as answer:
+                target = await self._addresses.of(*origin_of(parsed))
+                own = {"Content-Type": "application/json"}
+                async with open_response(self._client, "POST", parsed, target, headers | own, body) as answer:
                     return _outcome(answer)
         except AddressRejected as refusal:
             return Outcome(None, str(refusal))
@@ -117,31 +118,33 @@ class Receivers:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return Outcome(None, f"cannot be reached ({type(error).__name__})")
 
-    @asynccontextmanager
-    async def _answer(self, url: Any, target: Target, body: bytes, headers: dict[str, str]) -> AsyncIterator[Any]:
-        """The head of the response from the first address that accepts a connection."""
-        httpx = _httpx()
-        own = {"Host": url.netloc.decode("ascii"), "Content-Type": "application/json"}
-        for address in target.addresses:
-            request = self._client.build_request(
-                "POST",
-                url.copy_with(host=address),
-                content=body,
-                headers=headers | own,
-                # The certificate must match the name, not the address.
-                extensions={"sni_hostname": target.host, "timeout": _TIMEOUT},
-            )
-            try:
-                answer = await self._client.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if address == target.addresses[-1]:
-                    raise
-                continue
-            try:
-                yield answer
-            finally:
-                await answer.aclose()
-            return
+
+@asynccontextmanager
+async def open_response(
+    client: Any, method: str, url: Any, target: Target, headers: dict[str, str], body: bytes | None = None
+) -> AsyncIterator[Any]:
+    """The head of the response from the first address of `target` that accepts a connection."""
+    httpx = _httpx()
+    for address in target.addresses:
+        request = client.build_request(
+            method,
+            url.copy_with(host=address),
+            content=body,
+            headers=headers | {"Host": url.netloc.decode("ascii")},
+            # The certificate must match the name, not the address.
+            extensions={"sni_hostname": target.host, "timeout": _TIMEOUT},
+        )
+        try:
+            answer = await client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if address == target.addresses[-1]:
+                raise
+            continue
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
+        return
 
 
 # The whole attempt has its own limit; the connect limit leaves time for further addresses.
@@ -149,7 +152,17 @@ _TIMEOUT = {"connect": CONNECT_SECONDS, "read": None, "write": None, "pool": Non
 
 
 class AddressRejected(Exception):
-    """An address that webhooks may not reach; the message has the reason for people."""
+    """An address that may not be reached; the message has the reason for people."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What a message says about the addresses that are allowed, and about those that never are."""
+
+    allowed: str
+    never: str
+
+
+_OF_WEBHOOKS = Rule("webhooks are sent to public addresses only", "to which webhooks are never sent")
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -160,11 +173,12 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Addresses:
-    """Looks up the addresses of receivers."""
+    """Looks up the addresses of receivers, and of other hosts by the same rules."""
 
-    def __init__(self, *, to_private: bool) -> None:
+    def __init__(self, *, to_private: bool, rule: Rule = _OF_WEBHOOKS, at_once: int = LOOKUPS_AT_ONCE) -> None:
         self._to_private = to_private
-        self._threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="webhook addresses")
+        self._rule = rule
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="addresses")
 
     def close(self) -> None:
         """Closes without waiting for lookups."""
@@ -181,11 +195,11 @@ class Addresses:
         if any(may_be_reached(address, to_private=True) for address in found):
             description = "is a private address" if is_literal else f"has the private address {found[0]}"
             raise AddressRejected(
-                f"{host} {description}; webhooks are sent to public addresses only."
+                f"{host} {description}; {self._rule.allowed}."
                 f" To allow it, set {TO_PRIVATE_SETTING}=true and restart Stocky"
             )
         description = "is an address" if is_literal else f"has the address {found[0]}"
-        raise AddressRejected(f"{host} {description} to which webhooks are never sent")
+        raise AddressRejected(f"{host} {description} {self._rule.never}")
 
 
 def _outcome(answer: Any) -> Outcome:
@@ -201,7 +215,8 @@ def _outcome(answer: Any) -> Outcome:
     return Outcome(status, f"answered {status}", wait=wait)
 
 
-def _origin(url: Any) -> tuple[str, int]:
+def origin_of(url: Any) -> tuple[str, int]:
+    """The host and the port of an httpx.URL."""
     usual = 443 if url.scheme == "https" else 80
     return url.raw_host.decode("ascii"), usual if url.port is None else url.port
 
@@ -212,7 +227,8 @@ def _httpx() -> Any:
     return httpx
 
 
-def _make_client() -> Any:
+def make_client() -> Any:
+    """An httpx.AsyncClient that connects where it is said to and nowhere else. Slow: call it in a thread."""
     httpx = _httpx()
     return httpx.AsyncClient(
         headers={"User-Agent": f"Stocky/{__version__}", "Accept-Encoding": "identity", "Connection": "close"},

@@ -6,17 +6,18 @@ from __future__ import annotations
 # webhook_news when alerts are inserted.
 DERIVED = frozenset({"search_text", "search_pending", "webhook_news"})
 
-# Sessions, jobs, document store state, webhook positions and what was sent of notices belong to the running service: a
-# restore preserves the jobs and discards the others. A dump has these tables, empty, because Stocky must be able to
-# start on a loaded dump.
+# Sessions, jobs, document store state, webhook positions, what was sent of notices and how much a model was asked belong
+# to the running service: a restore preserves the jobs and the last of these, and discards the others. A dump has these
+# tables, empty, because Stocky must be able to start on a loaded dump.
 EXCLUDED_TABLES = (
     frozenset({"sign_in", "refresh_token", "job", "orphan_content", "webhook_queue", "webhook_delivery"})
-    | frozenset({"notice", "notice_sent", "notice_queue", "notice_lease"})
+    | frozenset({"notice", "notice_sent", "notice_queue", "notice_lease", "assistance_usage"})
     | DERIVED
 )
 
-# Of those, the tables that a restore preserves: jobs continue, and one of them is the restore itself.
-PRESERVED_TABLES = frozenset({"job"})
+# Of those, the tables that a restore preserves: jobs continue, and one of them is the restore itself; and the limits of
+# the day hold for the model.
+PRESERVED_TABLES = frozenset({"job", "assistance_usage"})
 
 # The records of applied migrations. A dump holds them for restores with only sqlite3 or psql; an import ignores their
 # rows, since the schema it builds has its own.
@@ -63,6 +64,7 @@ _API_NAMES = {
     "shopping_list_log": "shopping_list_logs",
     "sku": "skus",
     "stock_event": "events",
+    "suggestion": "suggestions",
     "tag": "tags",
     "user_account": "users",
     "webhook": "webhooks",

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from stocky import clock
+from stocky.backup.dump.tables import PRESERVED_TABLES
 from stocky.backup.load.scratch import open_scratch
 from stocky.backup.swap.revocations import (
     NOTHING_REAPPLIED,
@@ -70,7 +71,7 @@ def _replace(
             if reapply
             else NOTHING_REAPPLIED
         )
-        _copy_jobs(live, new)
+        _copy_preserved(live, new)
         new.execute("COMMIT")
         new.backup(live, progress=_give_up_when_busy)
         # The WAL has grown by the whole database. The data is committed, so a failed checkpoint does no harm.
@@ -88,12 +89,14 @@ def _give_up_when_busy(status: int, remaining: int, total: int) -> None:
         )
 
 
-def _copy_jobs(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
-    """Copies the jobs: they continue through a restore, and one of them is the restore itself."""
-    new.execute("DELETE FROM job")
-    rows = live.execute("SELECT * FROM job")
-    values = ", ".join("?" * len(rows.description))
-    new.executemany(f"INSERT INTO job VALUES ({values})", rows)  # noqa: S608 - only question marks are inserted
+def _copy_preserved(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    """Copies the tables that a restore preserves."""
+    for table in sorted(PRESERVED_TABLES):
+        # Names of ours and question marks are all that is inserted into the statements.
+        new.execute(f"DELETE FROM {table}")  # noqa: S608
+        rows = live.execute(f"SELECT * FROM {table}")  # noqa: S608
+        values = ", ".join("?" * len(rows.description))
+        new.executemany(f"INSERT INTO {table} VALUES ({values})", rows)  # noqa: S608
 
 
 def _match_page_size(live: sqlite3.Connection, new: sqlite3.Connection) -> None:

@@ -23,6 +23,7 @@ from stocky.pages.done import done_with_item
 from stocky.pages.forms import Form, filled, read_form, read_values
 from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.suggestions import shown_suggestions
 from stocky.pages.typed import find_item
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import StorageType
@@ -142,6 +143,7 @@ async def _review_page(request: Request[Any, Any, Any], read: Connection, skip: 
         form.status,
         stub=stub,
         is_known=is_known,
+        suggestions=await shown_suggestions(request, read, None if stub is None else stub.item.id, of_all=True),
         same_barcodes=await list_same_barcodes(read, skip=0, limit=_MOST_COUNTED),
         stock=stocked[0].stock if stocked else [],
         left=min(len(stubs), _MOST_COUNTED),

@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from stocky import clock
 from stocky.alerts.evaluate import queue_check
+from stocky.assistance.service import Assistance
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.store import Kind
@@ -29,7 +30,7 @@ _DONE: dict[str, Text] = {"saved": _("The settings are saved.")}
 @get("/settings", opt=admins)
 async def show_settings(request: Request[Any, Any, Any], state: State, read: Connection) -> Html:
     """All settings."""
-    return _page(request, state, filled(await repository.get_settings(read)))
+    return await _page(request, state, filled(await repository.get_settings(read)))
 
 
 @post("/settings", opt=admins)
@@ -44,12 +45,15 @@ async def change_settings(request: Request[Any, Any, Any], state: State, user: P
                 if form.data.expiring_soon_days is not UNSET:
                     await queue_check(tx, user.user.username)
     if form.errors:
-        return _page(request, state, form)
+        return await _page(request, state, form)
     return see_other(request, "/settings", done="saved")
 
 
-def _page(request: Request[Any, Any, Any], state: State, form: Form[Any]) -> Html:
+async def _page(request: Request[Any, Any, Any], state: State, form: Form[Any]) -> Html:
     zone, _name = local_zone(state.config.timezone)
+    assistance: Assistance = state.assistance
+    async with state.database.read() as read:
+        assistance_state = await assistance.state(read)
     return page(
         request,
         "settings.html",
@@ -60,6 +64,7 @@ def _page(request: Request[Any, Any, Any], state: State, form: Form[Any]) -> Htm
         kinds=[(kind.value, CONTENTS[kind]) for kind in (Kind.ARCHIVE, Kind.SQL)],
         done=_DONE.get(request.query_params.get("done", "")),
         currencies=list_currencies(),
+        assistance=assistance_state,
     )
 
 

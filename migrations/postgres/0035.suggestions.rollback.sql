@@ -1,0 +1,2 @@
+DROP TABLE assistance_usage;
+DROP TABLE suggestion;

@@ -1,0 +1,68 @@
+"""The settings of assistance, and how their texts are read; a message of an error never holds the key."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+DEFAULT_REQUESTS = 100
+DEFAULT_TOKENS = 500_000
+# More than one request can use, so that any limit allows one.
+LEAST_TOKENS = 50_000
+# What a header may hold, without blanks.
+_KEY = re.compile(r"[\x21-\x7e]{1,1000}")
+_MODEL = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class AssistanceSettings(Struct, frozen=True, kw_only=True):
+    """All settings of assistance; `api_key` is never shown. The limits count for a day in UTC."""
+
+    api_key: str
+    model: str
+    base_url: str = DEFAULT_BASE_URL
+    photos: bool = False
+    daily_requests: int = DEFAULT_REQUESTS
+    daily_tokens: int = DEFAULT_TOKENS
+    # Seconds for a whole request.
+    timeout: int = 60
+
+    def __repr__(self) -> str:
+        return f"AssistanceSettings(model={self.model!r}, server={self.server!r})"
+
+    @property
+    def server(self) -> str:
+        """Host and port of the server, for messages."""
+        return urlsplit(self.base_url).netloc
+
+
+def read_base_url(text: str) -> str:
+    """Raises ValueError for a text that is not the address of a server."""
+    try:
+        parts = urlsplit(text)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right or not text.isascii() or any(each <= " " or each in '<>"\\^`{|}' for each in text):
+        raise ValueError(f"this is not an address like {DEFAULT_BASE_URL} or http://127.0.0.1:11434/v1")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("has a user or a password; the key goes into STOCKY_AI_API_KEY")
+    if parts.query or parts.fragment:
+        raise ValueError("has a query or a part after #, to which /chat/completions cannot be appended")
+    return text.rstrip("/")
+
+
+def read_model(text: str) -> str:
+    """Raises ValueError for a text that cannot name a model."""
+    if not _MODEL.fullmatch(text):
+        raise ValueError("this is not the name of a model, which has at most 200 ASCII characters and no blanks")
+    return text
+
+
+def read_api_key(text: str) -> str:
+    """Raises ValueError for a text that cannot be sent as a key."""
+    if not _KEY.fullmatch(text):
+        raise ValueError("a key has ASCII characters only, without blanks; for a server that needs none use any text")
+    return text
