@@ -36,7 +36,7 @@ from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.config import Config
 from stocky.db import Database
-from stocky.errors import BadRequest, Invalid, StockyError
+from stocky.errors import BadRequest, Invalid, Locked, StockyError
 from stocky.http.uploads import Upload, receive_base64, receive_upload
 from stocky.jobs.jobs import Jobs
 from stocky.logs import audit
@@ -222,7 +222,7 @@ class BackupAdministration:
         try:
             yield
         except BadRequest as error:
-            if is_upload:
+            if is_upload and not isinstance(error, Locked):
                 with suppress(StockyError):
                     await self.backups.note_problems(backup.id, [error.detail])
             raise

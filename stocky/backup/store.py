@@ -25,7 +25,7 @@ import msgspec
 from stocky import clock
 from stocky.backup.dump.format import TITLE
 from stocky.backup.dump.making import open_owner_only
-from stocky.backup.encryption.format import SUFFIX, Method, method_of
+from stocky.backup.encryption.format import SUFFIX, Method, method_of, method_of_file
 from stocky.disk import disk_errors, move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
 from stocky.worker.workspace import scratch_directory
@@ -386,7 +386,7 @@ class Store:
     def _find(self, file: Path) -> StoredBackup | None:
         """The backup of a file, under Stocky's name or a foreign one; None when it is not a backup."""
         own = own_moment(file.name)
-        examined = _examine(file) if own is None or file.suffix == SUFFIX else (kind_of(file.name), None)
+        examined = _examine(file) if own is None else (kind_of(file.name), _encryption_of(file))
         try:
             status = file.stat()
         except FileNotFoundError:
@@ -469,6 +469,14 @@ def _own_names(moment: datetime) -> Iterator[str]:
 
 def _moment(id: str) -> datetime:
     return datetime.strptime(id, ID_FORMAT).replace(tzinfo=UTC)
+
+
+def _encryption_of(file: Path) -> Method | None:
+    """How a file under one of Stocky's names is encrypted, by its first bytes; None where they are damaged."""
+    if file.suffix == SUFFIX:
+        with suppress(OSError):
+            return method_of_file(file)
+    return None
 
 
 def _examine(file: Path) -> tuple[Kind, Method | None] | None:
