@@ -24,7 +24,7 @@ from stocky.backup.schemas import BackupEncryption
 from stocky.config import Config
 from stocky.db import Database
 from stocky.disk import disk_errors, sync_directory
-from stocky.errors import BadRequest, Conflict
+from stocky.errors import BadRequest, Conflict, OutOfSpace, Unavailable
 from stocky.jobs.schedule import Schedule
 from stocky.worker.workspace import scratch_directory
 
@@ -72,9 +72,12 @@ class PassphraseConfirmation:
         if self.method != "passphrase":
             return BackupEncryption(method=self.method)
         confirmed_at = await asyncio.to_thread(_read, self._directory)
-        if confirmed_at is None:
-            confirmed_at = await self._note()
         now = clock.now()
+        if confirmed_at is None:
+            confirmed_at = now
+            # A page can be shown while the directory cannot be written.
+            with suppress(OutOfSpace, Unavailable):
+                await self._note()
         # A date in the future, by a wrong clock, must not put it off.
         due_at = confirmed_at + CONFIRMED_FOR if confirmed_at <= now + clock.SKEW else now
         return BackupEncryption(
@@ -110,10 +113,8 @@ class PassphraseConfirmation:
                 await alerts.resolve_service_alerts(tx, ServiceAlert.PASSPHRASE_UNCONFIRMED)
         self._was_due = is_due
 
-    async def _note(self) -> datetime:
-        now = clock.now()
-        await asyncio.to_thread(_write, self._directory, now)
-        return now
+    async def _note(self) -> None:
+        await asyncio.to_thread(_write, self._directory, clock.now())
 
 
 def _read(directory: Path) -> datetime | None:

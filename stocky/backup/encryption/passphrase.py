@@ -56,7 +56,8 @@ class PassphraseWriter:
         file_key, salt, nonce = os.urandom(16), os.urandom(16), os.urandom(_NONCE)
         wrapped = ChaCha20Poly1305(_wrap_key(passphrase, salt, WORK_FACTOR)).encrypt(bytes(12), file_key, None)
         head = INTRO + PASSPHRASE_STANZA + b"%b %d\n%b\n---" % (_encode(salt), WORK_FACTOR, _encode(wrapped))
-        target.write(head + b" " + _encode(_mac(file_key, head)) + b"\n" + nonce)
+        # Written with the first chunk: what fails before the first row has written nothing.
+        self._head = head + b" " + _encode(_mac(file_key, head)) + b"\n" + nonce
         self._cipher = ChaCha20Poly1305(_derive(file_key, nonce, b"payload"))
         self._waiting = bytearray()
         self._number = 0
@@ -83,7 +84,8 @@ class PassphraseWriter:
         """Leaves the file truncated, which any reader finds."""
 
     def _put(self, chunk: bytes, *, is_last: bool) -> None:
-        self._target.write(self._cipher.encrypt(_chunk_nonce(self._number, is_last=is_last), chunk, None))
+        encrypted = self._cipher.encrypt(_chunk_nonce(self._number, is_last=is_last), chunk, None)
+        self._target.write(encrypted if self._number else self._head + encrypted)
         self._number += 1
 
 

@@ -71,13 +71,15 @@ class RecipientsWriter:
         self._is_read = False
         self._rest = memoryview(b"")
         self._error: BaseException | None = None
+        # Started with the first piece: what fails before the first row has written nothing.
         self._thread = threading.Thread(target=self._encrypt, daemon=True)
-        self._thread.start()
+        self._is_started = False
 
     def write(self, data: bytes) -> int:
         """Passes a piece to the thread. Raises the OSError of an earlier write."""
         if self._error is not None:
             raise self._error
+        self._start()
         self._pieces.put(bytes(data))
         return len(data)
 
@@ -86,6 +88,7 @@ class RecipientsWriter:
 
     def close(self) -> None:
         """Waits until all is written, which makes the file complete. Raises the OSError of a write."""
+        self._start()
         self._pieces.put(None)
         self._thread.join()
         if self._error is not None:
@@ -94,8 +97,14 @@ class RecipientsWriter:
     def abort(self) -> None:
         """Leaves the file truncated, which any reader finds."""
         self._is_aborted = True
-        self._pieces.put(None)
-        self._thread.join()
+        if self._is_started:
+            self._pieces.put(None)
+            self._thread.join()
+
+    def _start(self) -> None:
+        if not self._is_started:
+            self._is_started = True
+            self._thread.start()
 
     def _encrypt(self) -> None:
         try:
