@@ -72,7 +72,7 @@ async def create_full_backup(backups: BackupAdministration, user: Principal) -> 
     return await backups.create(user)
 
 
-@post("/create/full/download", opt=admins, status_code=200, media_type=GZIP)
+@post("/create/full/download", opt=admins | produces(GZIP, UNPACKED), status_code=200, media_type=GZIP)
 async def download_full_backup(backups: BackupAdministration) -> Stream:
     """Stream a new database dump, encrypted where backups are. Every import rejects an incomplete download."""
     name = own_name(Kind.SQL, clock.now(), backups.backups.encryption)
@@ -165,7 +165,15 @@ async def get_backup_encryption(passphrase_confirmation: PassphraseConfirmation)
     return await passphrase_confirmation.get_state()
 
 
-@post("/encryption/passphrase", opt=admins, status_code=200)
+@post(
+    "/encryption/passphrase",
+    opt=admins,
+    status_code=200,
+    responses={
+        400: problem("It is not the passphrase that backups are encrypted with"),
+        409: problem("Backups are not encrypted with a passphrase"),
+    },
+)
 async def confirm_backup_passphrase(
     data: PassphraseProof, passphrase_confirmation: PassphraseConfirmation
 ) -> BackupEncryption:
