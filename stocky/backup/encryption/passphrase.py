@@ -1,7 +1,7 @@
 """Files of the age format (age-encryption.org/v1) that a passphrase opens, written and read in chunks.
 
 The package pyrage does this only for contents in memory, and takes up to 1 GiB to derive a key; so the one stanza and
-the payload are written here, with the primitives of cryptography. Tests compare both directions with pyrage.
+the payload are written here, with the primitives of cryptography; a test opens them with pyrage.
 """
 
 from __future__ import annotations
