@@ -72,7 +72,7 @@ async def create_full_backup(backups: BackupAdministration, user: Principal) -> 
     return await backups.create(user)
 
 
-@post("/create/full/download", opt=admins | produces(GZIP, UNPACKED), status_code=200, media_type=GZIP)
+@post("/create/full/download", opt=admins | produces(GZIP, UNPACKED), status_code=200)
 async def download_full_backup(backups: BackupAdministration) -> Stream:
     """Stream a new database dump, encrypted where backups are. Every import rejects an incomplete download."""
     name = own_name(Kind.SQL, clock.now(), backups.backups.encryption)
