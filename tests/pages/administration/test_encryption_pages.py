@@ -69,7 +69,7 @@ async def test_passphrase_is_asked_for_when_a_month_has_passed(browse: Browse, a
     assert Page(page.text).faults == []
     assert "Confirm the passphrase of the backups" in page.text
     wrong = await browser.submit("/backups/passphrase", {"passphrase": OTHER_PASSPHRASE})
-    assert wrong.status_code == 422
+    assert wrong.status_code == 400
     assert "This is not the passphrase" in wrong.text
     assert OTHER_PASSPHRASE not in wrong.text
     right = await browser.submit("/backups/passphrase", {"passphrase": PASSPHRASE})
