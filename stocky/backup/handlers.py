@@ -25,7 +25,7 @@ from stocky.backup.schemas import (
     OffsiteFetch,
     OffsiteListing,
     PartialImportRequest,
-    PassphraseProof,
+    PassphraseCheck,
     StartedBackup,
     StartedJob,
 )
@@ -175,7 +175,7 @@ async def get_backup_encryption(passphrase_confirmation: PassphraseConfirmation)
     },
 )
 async def confirm_backup_passphrase(
-    data: PassphraseProof, passphrase_confirmation: PassphraseConfirmation
+    data: PassphraseCheck, passphrase_confirmation: PassphraseConfirmation
 ) -> BackupEncryption:
     """Confirm that the passphrase of the backups is not lost, by sending it; asked for once a month."""
     return await passphrase_confirmation.confirm(data.passphrase)

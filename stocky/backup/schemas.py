@@ -289,7 +289,7 @@ class BackupEncryption(Struct, kw_only=True):
     is_due: Annotated[bool, Meta(description="Whether that time has come")] = False
 
 
-class PassphraseProof(Struct, forbid_unknown_fields=True):
+class PassphraseCheck(Struct, forbid_unknown_fields=True):
     """The passphrase of the backups, to show that it is not lost."""
 
     passphrase: Annotated[str, Meta(min_length=1, max_length=1_000, examples=["correct horse battery staple"])]
