@@ -110,6 +110,7 @@ _SERVICES = (
     "database",
     "recorder",
     "backups",
+    "passphrase_confirmation",
     "documents",
     "merging",
     "reorganisation",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from stocky.backup.dump.format import Footer, Header
+from stocky.backup.encryption.settings import EncryptionSettings
 from stocky.config import BlobSettings
 from stocky.worker.messages import Request
 
@@ -14,12 +15,16 @@ Purpose = Literal["full", "partial", "verify"]
 
 
 class DumpRequest(Request, frozen=True, kw_only=True):
-    """Dump the database at `database_url` to `output`, or to standard output. `scratch` is a directory."""
+    """Dump the database at `database_url` to `output`, or to standard output. `scratch` is a directory.
+
+    What is written is encrypted where `encryption` has keys for it.
+    """
 
     entry: ClassVar[str] = "stocky.backup.dump.making:dump"
     database_url: str
     scratch: str
     output: str | None = None
+    encryption: EncryptionSettings | None = None
 
 
 class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
@@ -31,7 +36,7 @@ class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
 
 
 class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished dump. `bytes` and `sha256` are of the compressed file."""
+    """A finished dump. `bytes` and `sha256` are of the file, or of the content of an encrypted standard output."""
 
     header: Header
     footer: Footer
