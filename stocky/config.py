@@ -5,42 +5,27 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
 from stocky import database_address
-from stocky.assistance.settings import (
-    DEFAULT_BASE_URL,
-    DEFAULT_REQUESTS,
-    DEFAULT_TOKENS,
-    LEAST_TOKENS,
-    AssistanceSettings,
-    read_base_url,
-    read_model,
-)
-from stocky.assistance.settings import read_api_key as read_ai_key
-from stocky.backup.encryption.settings import (
-    EncryptionSettings,
-    check_pair,
-    missing_package,
-    read_identity,
-    read_passphrase,
-    read_recipient,
-)
+from stocky.assistance.settings import AssistanceSettings
+from stocky.assistance.settings import read_settings as read_assistance
+from stocky.backup.encryption.settings import EncryptionSettings
+from stocky.backup.encryption.settings import read_settings as read_encryption
 from stocky.clock import find_zone
 from stocky.database_address import PostgresAddress
 from stocky.disk import why_not_writable
 from stocky.environment import EnvironmentReader
 from stocky.http.base_path import read_base_path
-from stocky.mqtt.settings import OFF, MqttSettings, read_api_key, read_broker, read_prefix
+from stocky.mqtt.settings import MqttSettings
+from stocky.mqtt.settings import read_settings as read_mqtt
 from stocky.secret_key import MINIMUM_SECRET, make_stored_key, read_stored_key
-
-T = TypeVar("T")
 
 # Fits a thousand events with long notes; uploads have separate limits.
 MAX_BODY_BYTES = 4 * 2**20
@@ -233,7 +218,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "backup_dir": backup_dir,
         "blobs": _blobs(reader, data_dir),
         "offsite": _offsite(reader, (data_dir, backup_dir)),
-        "encryption": _encryption(reader),
+        "encryption": read_encryption(reader),
         "host": reader.text("STOCKY_HOST", "127.0.0.1").strip("[]"),
         "port": reader.number("STOCKY_PORT", 8000, 0, 65535, platform="PORT"),
         "allowed_origins": tuple(origin.rstrip("/") for origin in origins),
@@ -259,8 +244,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "otlp_endpoint": _otlp_endpoint(reader),
         "mail": _mail(reader),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
-        "mqtt": _mqtt(reader),
-        "assistance": _assistance(reader),
+        "mqtt": read_mqtt(reader),
+        "assistance": read_assistance(reader),
     }
     reader.problems += tls_problems(settings["tls_cert"], settings["tls_key"], settings["uds"])
     if not secret:
@@ -443,43 +428,6 @@ def _offsite(reader: EnvironmentReader, own: tuple[Path, ...]) -> OffsiteSetting
     return OffsiteSettings(destinations=tuple(found.values()), s3=s3, keep=keep)
 
 
-def _encryption(reader: EnvironmentReader) -> EncryptionSettings | None:
-    """The keys of encrypted backups; None without any, or with a problem."""
-    passphrase = reader.text("STOCKY_BACKUP_PASSPHRASE", "", secret=True)
-    recipients = reader.names("STOCKY_BACKUP_RECIPIENTS")
-    identity = reader.text("STOCKY_BACKUP_IDENTITY", "", secret=True)
-    given = {
-        "STOCKY_BACKUP_PASSPHRASE": passphrase,
-        "STOCKY_BACKUP_RECIPIENTS": recipients,
-        "STOCKY_BACKUP_IDENTITY": identity,
-    }
-    names = [name for name, value in given.items() if value]
-    if not names:
-        return None
-    if (missing := missing_package()) is not None:
-        reader.problems.append(f"{names[0]}: {missing}")
-        return None
-    problems = len(reader.problems)
-    if passphrase and recipients:
-        reader.problems.append("STOCKY_BACKUP_PASSPHRASE: set either this or STOCKY_BACKUP_RECIPIENTS, not both")
-    if passphrase:
-        _read(reader, "STOCKY_BACKUP_PASSPHRASE", read_passphrase, passphrase)
-    for recipient in recipients:
-        _read(reader, "STOCKY_BACKUP_RECIPIENTS", read_recipient, recipient)
-    if identity:
-        _read(reader, "STOCKY_BACKUP_IDENTITY", read_identity, identity)
-    elif recipients:
-        reader.problems.append(
-            "STOCKY_BACKUP_IDENTITY: is needed with STOCKY_BACKUP_RECIPIENTS, as a file of STOCKY_BACKUP_IDENTITY_FILE:"
-            " without it no backup could be test-restored"
-        )
-    if len(reader.problems) == problems and recipients:
-        _read(reader, "STOCKY_BACKUP_IDENTITY", lambda text: check_pair(recipients, text), identity)
-    if len(reader.problems) > problems:
-        return None
-    return EncryptionSettings(passphrase=passphrase, recipients=recipients, identity=identity)
-
-
 def _check_outside(destination: BlobSettings, own: tuple[Path, ...]) -> None:
     """Raises ValueError for a directory that would be lost together with what it is a copy of."""
     directory = Path(destination.url.removeprefix("file://"))
@@ -552,78 +500,6 @@ def _mail(reader: EnvironmentReader) -> MailSettings | None:
             "STOCKY_SMTP_SECURITY: none would send the password unencrypted; use starttls or tls, or no password"
         )
     return settings
-
-
-def _mqtt(reader: EnvironmentReader) -> MqttSettings | None:
-    """The settings of MQTT; None without a broker, or with a problem."""
-    url = reader.text("STOCKY_MQTT_URL", "", secret=True)
-    api_key = reader.text("STOCKY_MQTT_API_KEY", "", secret=True)
-    prefix = reader.text("STOCKY_MQTT_PREFIX", "stocky")
-    discovery_prefix = reader.text("STOCKY_MQTT_DISCOVERY_PREFIX", "homeassistant")
-    tag = reader.text("STOCKY_MQTT_TAG", "")
-    ca = reader.path("STOCKY_MQTT_CA")
-    if not url:
-        return None
-    problems = len(reader.problems)
-    broker = _read(reader, "STOCKY_MQTT_URL", read_broker, url)
-    if api_key:
-        _read(reader, "STOCKY_MQTT_API_KEY", read_api_key, api_key)
-    else:
-        reader.problems.append(
-            "STOCKY_MQTT_API_KEY: is needed with STOCKY_MQTT_URL; create one with 'stocky create-key mqtt --name mqtt"
-            " --create'"
-        )
-    _read(reader, "STOCKY_MQTT_PREFIX", read_prefix, prefix)
-    if discovery_prefix.lower() == OFF:
-        discovery_prefix = ""
-    else:
-        _read(reader, "STOCKY_MQTT_DISCOVERY_PREFIX", read_prefix, discovery_prefix)
-    if ca is not None and broker is not None and not broker.is_tls:
-        reader.problems.append("STOCKY_MQTT_CA: goes with an address STOCKY_MQTT_URL that begins with mqtts://")
-    if broker is None or len(reader.problems) > problems:
-        return None
-    return MqttSettings(
-        broker=broker, api_key=api_key, prefix=prefix, discovery_prefix=discovery_prefix, tag=tag, ca=ca
-    )
-
-
-def _assistance(reader: EnvironmentReader) -> AssistanceSettings | None:
-    """The settings of assistance; None without a key, or with a problem."""
-    problems = len(reader.problems)
-    api_key = reader.text("STOCKY_AI_API_KEY", "", secret=True)
-    model = reader.text("STOCKY_AI_MODEL", "")
-    base_url = _read(reader, "STOCKY_AI_BASE_URL", read_base_url, reader.text("STOCKY_AI_BASE_URL", DEFAULT_BASE_URL))
-    photos = reader.choice("STOCKY_AI_PHOTOS", "false", ("true", "false")) == "true"
-    daily_requests = reader.number("STOCKY_AI_DAILY_REQUESTS", DEFAULT_REQUESTS, 1, 1_000_000)
-    daily_tokens = reader.number("STOCKY_AI_DAILY_TOKENS", DEFAULT_TOKENS, LEAST_TOKENS, 10**12)
-    timeout = reader.number("STOCKY_AI_TIMEOUT", 60, 1, 600)
-    if model:
-        _read(reader, "STOCKY_AI_MODEL", read_model, model)
-    if not api_key:
-        return None
-    _read(reader, "STOCKY_AI_API_KEY", read_ai_key, api_key)
-    if not model:
-        reader.problems.append("STOCKY_AI_MODEL: is needed with STOCKY_AI_API_KEY; the name of a model of the server")
-    if base_url is None or len(reader.problems) > problems:
-        return None
-    return AssistanceSettings(
-        api_key=api_key,
-        model=model,
-        base_url=base_url,
-        photos=photos,
-        daily_requests=daily_requests,
-        daily_tokens=daily_tokens,
-        timeout=timeout,
-    )
-
-
-def _read(reader: EnvironmentReader, name: str, read: Callable[[str], T], text: str) -> T | None:
-    """The text parsed by `read`; None, with a problem, where that raises ValueError."""
-    try:
-        return read(text)
-    except ValueError as error:
-        reader.problems.append(f"{name}: {error}")
-        return None
 
 
 def _upc_service_url(reader: EnvironmentReader) -> str | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 _PREFIX = "STOCKY_"
 # Read by a command and by the tests, not here.
@@ -59,6 +62,14 @@ class EnvironmentReader:
         except ValueError as error:
             self.problems.append(f"{name}: {error}")
             return ""
+
+    def parsed(self, name: str, read: Callable[[str], T], text: str) -> T | None:
+        """The text of a setting parsed by `read`; None, with a problem, where that raises ValueError."""
+        try:
+            return read(text)
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return None
 
     def path(self, name: str) -> Path | None:
         """The absolute path, None where it is not set."""

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from stocky.environment import EnvironmentReader
+
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_REQUESTS = 100
 DEFAULT_TOKENS = 500_000
@@ -66,3 +68,33 @@ def read_api_key(text: str) -> str:
     if not _KEY.fullmatch(text):
         raise ValueError("a key has ASCII characters only, without blanks; for a server that needs none use any text")
     return text
+
+
+def read_settings(reader: EnvironmentReader) -> AssistanceSettings | None:
+    """The settings of assistance; None without a key, or with a problem."""
+    problems = len(reader.problems)
+    api_key = reader.text("STOCKY_AI_API_KEY", "", secret=True)
+    model = reader.text("STOCKY_AI_MODEL", "")
+    base_url = reader.parsed("STOCKY_AI_BASE_URL", read_base_url, reader.text("STOCKY_AI_BASE_URL", DEFAULT_BASE_URL))
+    photos = reader.choice("STOCKY_AI_PHOTOS", "false", ("true", "false")) == "true"
+    daily_requests = reader.number("STOCKY_AI_DAILY_REQUESTS", DEFAULT_REQUESTS, 1, 1_000_000)
+    daily_tokens = reader.number("STOCKY_AI_DAILY_TOKENS", DEFAULT_TOKENS, LEAST_TOKENS, 10**12)
+    timeout = reader.number("STOCKY_AI_TIMEOUT", 60, 1, 600)
+    if model:
+        reader.parsed("STOCKY_AI_MODEL", read_model, model)
+    if not api_key:
+        return None
+    reader.parsed("STOCKY_AI_API_KEY", read_api_key, api_key)
+    if not model:
+        reader.problems.append("STOCKY_AI_MODEL: is needed with STOCKY_AI_API_KEY; the name of a model of the server")
+    if base_url is None or len(reader.problems) > problems:
+        return None
+    return AssistanceSettings(
+        api_key=api_key,
+        model=model,
+        base_url=base_url,
+        photos=photos,
+        daily_requests=daily_requests,
+        daily_tokens=daily_tokens,
+        timeout=timeout,
+    )

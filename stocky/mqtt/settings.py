@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
+from stocky.environment import EnvironmentReader
+
 # The value of STOCKY_MQTT_DISCOVERY_PREFIX that turns discovery off.
 OFF = "off"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -128,3 +130,36 @@ def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
         ) from None
     except OSError as error:
         raise ValueError(f"{settings.ca} cannot be read ({error.strerror})") from error
+
+
+def read_settings(reader: EnvironmentReader) -> MqttSettings | None:
+    """The settings of MQTT; None without a broker, or with a problem."""
+    url = reader.text("STOCKY_MQTT_URL", "", secret=True)
+    api_key = reader.text("STOCKY_MQTT_API_KEY", "", secret=True)
+    prefix = reader.text("STOCKY_MQTT_PREFIX", "stocky")
+    discovery_prefix = reader.text("STOCKY_MQTT_DISCOVERY_PREFIX", "homeassistant")
+    tag = reader.text("STOCKY_MQTT_TAG", "")
+    ca = reader.path("STOCKY_MQTT_CA")
+    if not url:
+        return None
+    problems = len(reader.problems)
+    broker = reader.parsed("STOCKY_MQTT_URL", read_broker, url)
+    if api_key:
+        reader.parsed("STOCKY_MQTT_API_KEY", read_api_key, api_key)
+    else:
+        reader.problems.append(
+            "STOCKY_MQTT_API_KEY: is needed with STOCKY_MQTT_URL; create one with 'stocky create-key mqtt --name mqtt"
+            " --create'"
+        )
+    reader.parsed("STOCKY_MQTT_PREFIX", read_prefix, prefix)
+    if discovery_prefix.lower() == OFF:
+        discovery_prefix = ""
+    else:
+        reader.parsed("STOCKY_MQTT_DISCOVERY_PREFIX", read_prefix, discovery_prefix)
+    if ca is not None and broker is not None and not broker.is_tls:
+        reader.problems.append("STOCKY_MQTT_CA: goes with an address STOCKY_MQTT_URL that begins with mqtts://")
+    if broker is None or len(reader.problems) > problems:
+        return None
+    return MqttSettings(
+        broker=broker, api_key=api_key, prefix=prefix, discovery_prefix=discovery_prefix, tag=tag, ca=ca
+    )

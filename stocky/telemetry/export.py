@@ -66,7 +66,11 @@ class Exporter:
         request_id: str,
     ) -> None:
         """Records a request that has just ended."""
-        attributes = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+        attributes: dict[str, str | int] = {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+        }
         self._durations.record(seconds, attributes)
         carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in _TRACE_HEADERS}
         ended = time.time_ns()

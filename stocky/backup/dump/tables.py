@@ -6,9 +6,9 @@ from __future__ import annotations
 # webhook_news when alerts are inserted.
 DERIVED = frozenset({"search_text", "search_pending", "webhook_news"})
 
-# Sessions, jobs, document store state, webhook positions, what was sent of notices and how much a model was asked belong
-# to the running service: a restore preserves the jobs and the last of these, and discards the others. A dump has these
-# tables, empty, because Stocky must be able to start on a loaded dump.
+# Sessions, jobs, document store state, webhook positions, what was sent of notices and what was asked of a model belong
+# to the service that runs: a restore preserves the jobs and the last of these, and discards the others. A dump has
+# these tables, empty, because Stocky must be able to start on a loaded dump.
 EXCLUDED_TABLES = (
     frozenset({"sign_in", "refresh_token", "job", "orphan_content", "webhook_queue", "webhook_delivery"})
     | frozenset({"notice", "notice_sent", "notice_queue", "notice_lease", "assistance_usage"})

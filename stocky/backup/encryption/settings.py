@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import msgspec
 
 from stocky.backup.encryption.format import INTRO, Method
+from stocky.environment import EnvironmentReader
 
 MINIMUM_PASSPHRASE = 12
 PACKAGES = ("cryptography", "pyrage")
@@ -89,3 +90,40 @@ def check_pair(recipients: tuple[str, ...], identity: str) -> None:
 
     if not opens(recipients, identity):
         raise ValueError("does not open what is encrypted for STOCKY_BACKUP_RECIPIENTS; add its public key there")
+
+
+def read_settings(reader: EnvironmentReader) -> EncryptionSettings | None:
+    """The keys of encrypted backups; None without any, or with a problem."""
+    passphrase = reader.text("STOCKY_BACKUP_PASSPHRASE", "", secret=True)
+    recipients = reader.names("STOCKY_BACKUP_RECIPIENTS")
+    identity = reader.text("STOCKY_BACKUP_IDENTITY", "", secret=True)
+    given = {
+        "STOCKY_BACKUP_PASSPHRASE": passphrase,
+        "STOCKY_BACKUP_RECIPIENTS": recipients,
+        "STOCKY_BACKUP_IDENTITY": identity,
+    }
+    names = [name for name, value in given.items() if value]
+    if not names:
+        return None
+    if (missing := missing_package()) is not None:
+        reader.problems.append(f"{names[0]}: {missing}")
+        return None
+    problems = len(reader.problems)
+    if passphrase and recipients:
+        reader.problems.append("STOCKY_BACKUP_PASSPHRASE: set either this or STOCKY_BACKUP_RECIPIENTS, not both")
+    if passphrase:
+        reader.parsed("STOCKY_BACKUP_PASSPHRASE", read_passphrase, passphrase)
+    for recipient in recipients:
+        reader.parsed("STOCKY_BACKUP_RECIPIENTS", read_recipient, recipient)
+    if identity:
+        reader.parsed("STOCKY_BACKUP_IDENTITY", read_identity, identity)
+    elif recipients:
+        reader.problems.append(
+            "STOCKY_BACKUP_IDENTITY: is needed with STOCKY_BACKUP_RECIPIENTS, as a file of STOCKY_BACKUP_IDENTITY_FILE:"
+            " without it no backup could be test-restored"
+        )
+    if len(reader.problems) == problems and recipients:
+        reader.parsed("STOCKY_BACKUP_IDENTITY", lambda text: check_pair(recipients, text), identity)
+    if len(reader.problems) > problems:
+        return None
+    return EncryptionSettings(passphrase=passphrase, recipients=recipients, identity=identity)
