@@ -92,6 +92,8 @@ def _serve(config: Config, listener: socket.socket) -> int:
     _prepare_database(config, log)
     log.info("Times of day, such as scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
 
+    # Litestar loads Pydantic wherever it is installed; only the child process of assistance needs it.
+    sys.modules.setdefault("pydantic", None)  # type: ignore[arg-type]  # None makes the import fail, as if it were absent
     from stocky.app import create_app
     from stocky.config import with_secret_key
     from stocky.http.listening import address_of
