@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from stocky.backup.dump.format import Footer, Header
+from stocky.backup.dump.ledger import Continued, LedgerMark
 from stocky.config import BlobSettings
 from stocky.worker.messages import Request
 
@@ -14,12 +15,18 @@ Purpose = Literal["full", "partial", "verify"]
 
 
 class DumpRequest(Request, frozen=True, kw_only=True):
-    """Dump the database at `database_url` to `output`, or to standard output. `scratch` is a directory."""
+    """Dump the database at `database_url` to `output`, or to standard output. `scratch` is a directory.
+
+    With `is_marked` the result has the mark from which an increment can continue. With `continued` the dump is an
+    increment of that one, or a whole dump when the ledger does not continue it.
+    """
 
     entry: ClassVar[str] = "stocky.backup.dump.making:dump"
     database_url: str
     scratch: str
     output: str | None = None
+    is_marked: bool = False
+    continued: Continued | None = None
 
 
 class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
@@ -39,6 +46,7 @@ class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     # For an archive: how many document contents it holds.
     documents_count: int = 0
+    mark: LedgerMark | None = None
     # Objects of the database that are not Stocky's; for an archive also missing contents of documents.
     warnings: list[str] = []
 
@@ -48,7 +56,8 @@ class LoadRequest(Request, frozen=True, kw_only=True):
 
     `full` is for a restore and requires a complete dump with an active admin. `partial` accepts any rows and needs no
     header. `verify` compares the loaded rows with the dumped ones. `max_bytes` bounds the unpacked size.
-    `accept_edited` skips the checksums, for a dump edited on purpose.
+    `accept_edited` skips the checksums, for a dump edited on purpose. `parents` are the dumps that an increment needs,
+    the base first; of them only the ledger is loaded.
     """
 
     entry: ClassVar[str] = "stocky.backup.load.loading:load_in_child"
@@ -57,6 +66,7 @@ class LoadRequest(Request, frozen=True, kw_only=True):
     purpose: Purpose
     max_bytes: int
     accept_edited: bool = False
+    parents: tuple[str, ...] = ()
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,32 +14,34 @@ from stocky.progress import ProgressCallback
 def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
     """Handles a DumpRequest. Raises OutOfSpace or Unavailable."""
     if request.output is None:
-        result, _ = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report)
+        result, _ = dump_into(sys.stdout.buffer, request, report)
         sys.stdout.buffer.flush()
         return result
     with open(request.output, "wb", opener=open_owner_only) as file:
-        result, _ = dump_into(file, request.database_url, Path(request.scratch), report)
+        result, _ = dump_into(file, request, report)
         file.flush()
         os.fsync(file.fileno())
     return result
 
 
 def dump_into(
-    target: Output, database_url: str, scratch: Path, report: ProgressCallback
+    target: Output, request: DumpRequest, report: ProgressCallback
 ) -> tuple[DumpResult, list[tuple[str, int]]]:
-    """Writes a compressed snapshot of the database to `target`. `scratch` is a private directory.
+    """Writes a compressed snapshot of the database to `target`.
 
     The second result is the SHA-256 and size of each document content in the snapshot.
     """
+    database_url, is_marked, continued = request.database_url, request.is_marked, request.continued
     with Writer(target, report) as writer:
         if database_url.startswith("sqlite:"):
             from stocky.backup.dump.sqlite import write_sqlite
 
-            write_sqlite(writer, Path(database_url.removeprefix("sqlite:///")), scratch)
+            path = Path(database_url.removeprefix("sqlite:///"))
+            write_sqlite(writer, path, Path(request.scratch), is_marked=is_marked, continued=continued)
         else:
             from stocky.backup.dump.postgres import write_postgres
 
-            write_postgres(writer, database_url)
+            write_postgres(writer, database_url, is_marked=is_marked, continued=continued)
         return writer.finish(), writer.contents
 
 
