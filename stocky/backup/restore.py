@@ -12,6 +12,7 @@ from stocky.backup.archive.contents import adopt_contents, contents_of, missing_
 from stocky.backup.archive.reading import BACKUPS, DUMPS, BackupFile, open_backup
 from stocky.backup.dump.foreign_objects import list_names
 from stocky.backup.dump.tables import api_name
+from stocky.backup.load.parents import find_parents
 from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows
 from stocky.backup.requests import CompareRequest, CompareResult, LoadRequest, LoadResult, Purpose, TableChanges
@@ -124,6 +125,7 @@ class Restores:
                 purpose=purpose,
                 max_bytes=self._config.max_restore_gb * 2**30,
                 accept_edited=accept_edited,
+                parents=await find_parents(from_file.dump, file, directory, self._config),
             )
             yield scratch, await run_worker(request, LoadResult, report), from_file
 
