@@ -74,11 +74,15 @@ class BackupAdministration:
 
         return await self._run_to_end("backup.create", work, by, documents=False)
 
-    async def start_backup(self, kind: Kind, by: Principal, *, verify: bool = False) -> StartedBackup:
+    async def start_backup(
+        self, kind: Kind, by: Principal, *, verify: bool = False, incremental: bool = False
+    ) -> StartedBackup:
         """Starts a backup, with `verify` followed by its test restore; the job's result is the stored backup.
 
-        Raises Conflict when there are more documents than an archive can hold.
+        Raises Conflict when there are more documents than an archive can hold, Invalid for an incremental archive.
         """
+        if incremental and kind is not Kind.SQL:
+            raise Invalid("An archive is always whole; use kind sql for an increment", field="incremental")
         if kind is Kind.ARCHIVE:
             async with self._database.read() as read:
                 refuse_too_many(await read.value("count_contents"))
@@ -87,7 +91,9 @@ class BackupAdministration:
         async def work(report: ProgressCallback) -> Backup:
             async with self._database.read() as read:
                 settings = await get_settings(read)
-            made = await self.backups.create(kind, Reason.MANUAL, report, id=id, settings=settings)
+            made = await self.backups.create(
+                kind, Reason.MANUAL, report, id=id, settings=settings, incremental=incremental
+            )
             await self._audit(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             if verify:
                 made = await self.backups.verify(made.id, report)
@@ -118,7 +124,7 @@ class BackupAdministration:
     async def list_backups(self) -> list[Backup]:
         """Every stored backup, newest first, with its off-site copies."""
         stored = await self.offsite.refresh()
-        return [Backup.of(each, self.base_path, self.offsite.marks(each, stored)) for each in stored]
+        return [Backup.of(each, self.base_path, self.offsite.marks(each, stored), stored) for each in stored]
 
     async def list_offsite(self) -> list[OffsiteListing]:
         """The good copies at each off-site destination, read from there."""
@@ -150,10 +156,10 @@ class BackupAdministration:
 
     async def _shown(self, backup: StoredBackup) -> Backup:
         stored = await self.offsite.refresh()
-        return Backup.of(backup, self.base_path, self.offsite.marks(backup, stored))
+        return Backup.of(backup, self.base_path, self.offsite.marks(backup, stored), stored)
 
     async def remove_backup(self, id: str, by: Principal) -> None:
-        """Deletes a stored backup. Raises NotFound."""
+        """Deletes a stored backup. Raises NotFound, Conflict for one that increments continue."""
         removed = await self.backups.remove_backup(id)
         await self._audit(by, "deleted", id, {"filename": removed.filename})
 

@@ -147,7 +147,7 @@ async def upload_full(
 @post("/backup", opt=admins, status_code=202)
 async def start_backup(data: NewSystemBackup, backups: BackupAdministration, user: Principal) -> StartedBackup:
     """Start a backup: everything as an archive, or the database only."""
-    return await backups.start_backup(data.kind, user, verify=data.verify)
+    return await backups.start_backup(data.kind, user, verify=data.verify, incremental=data.incremental)
 
 
 @get("/backup/list", opt=admins)
@@ -187,7 +187,7 @@ async def download_backup(request: StockyRequest, backups: BackupAdministration,
 
 @delete("/backup/{timestamp:str}", opt=admins)
 async def delete_backup(backups: BackupAdministration, user: Principal, timestamp: str) -> None:
-    """Delete a stored backup."""
+    """Delete a stored backup; 409 for one that increments continue, which cannot be restored without it."""
     await backups.remove_backup(timestamp, user)
 
 
