@@ -80,7 +80,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url
 
 # What the container has besides the core.
-EXTRAS = --extra postgres --extra camera --extra notices --extra mqtt
+EXTRAS = --extra postgres --extra camera --extra notices --extra mqtt --extra encryption
 
 requirements: ## pin the newest versions pyproject.toml allows (needs uv and npm)
 	$(COMPILE) pyproject.toml --upgrade $(EXTRAS) -o requirements.txt

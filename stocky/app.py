@@ -107,6 +107,7 @@ _SERVICES = (
     "database",
     "recorder",
     "backups",
+    "passphrase_confirmation",
     "documents",
     "merging",
     "reorganisation",

@@ -14,6 +14,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stocky import database_address
+from stocky.backup.encryption.settings import (
+    EncryptionSettings,
+    check_pair,
+    missing_package,
+    read_identity,
+    read_passphrase,
+    read_recipient,
+)
 from stocky.clock import find_zone
 from stocky.database_address import PostgresAddress
 from stocky.disk import why_not_writable
@@ -109,6 +117,8 @@ class Config(msgspec.Struct, frozen=True):
     # Empty only for databases that Stocky creates for its own use.
     blobs: BlobSettings = BlobSettings(url="")
     offsite: OffsiteSettings = OffsiteSettings()
+    # None: no backup is encrypted, and no encrypted one can be opened.
+    encryption: EncryptionSettings | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_origins: tuple[str, ...] = ()
@@ -197,6 +207,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "backup_dir": backup_dir,
         "blobs": _blobs(reader, data_dir),
         "offsite": _offsite(reader, (data_dir, backup_dir)),
+        "encryption": _encryption(reader),
         "host": reader.text("STOCKY_HOST", "127.0.0.1").strip("[]"),
         "port": reader.number("STOCKY_PORT", 8000, 0, 65535, platform="PORT"),
         "allowed_origins": tuple(origin.rstrip("/") for origin in origins),
@@ -372,6 +383,43 @@ def _offsite(reader: EnvironmentReader, own: tuple[Path, ...]) -> OffsiteSetting
     if any(url.startswith("s3://") for url in found):
         reader.problems += s3_problems(s3, "STOCKY_OFFSITE_URL", "STOCKY_OFFSITE_S3")
     return OffsiteSettings(destinations=tuple(found.values()), s3=s3, keep=keep)
+
+
+def _encryption(reader: EnvironmentReader) -> EncryptionSettings | None:
+    """The keys of encrypted backups; None without any, or with a problem."""
+    passphrase = reader.text("STOCKY_BACKUP_PASSPHRASE", "", secret=True)
+    recipients = reader.names("STOCKY_BACKUP_RECIPIENTS")
+    identity = reader.text("STOCKY_BACKUP_IDENTITY", "", secret=True)
+    given = {
+        "STOCKY_BACKUP_PASSPHRASE": passphrase,
+        "STOCKY_BACKUP_RECIPIENTS": recipients,
+        "STOCKY_BACKUP_IDENTITY": identity,
+    }
+    names = [name for name, value in given.items() if value]
+    if not names:
+        return None
+    if (missing := missing_package()) is not None:
+        reader.problems.append(f"{names[0]}: {missing}")
+        return None
+    problems = len(reader.problems)
+    if passphrase and recipients:
+        reader.problems.append("STOCKY_BACKUP_PASSPHRASE: set either this or STOCKY_BACKUP_RECIPIENTS, not both")
+    if passphrase:
+        _read(reader, "STOCKY_BACKUP_PASSPHRASE", read_passphrase, passphrase)
+    for recipient in recipients:
+        _read(reader, "STOCKY_BACKUP_RECIPIENTS", read_recipient, recipient)
+    if identity:
+        _read(reader, "STOCKY_BACKUP_IDENTITY", read_identity, identity)
+    elif recipients:
+        reader.problems.append(
+            "STOCKY_BACKUP_IDENTITY: is needed with STOCKY_BACKUP_RECIPIENTS, as a file of STOCKY_BACKUP_IDENTITY_FILE:"
+            " without it no backup could be test-restored"
+        )
+    if len(reader.problems) == problems and recipients:
+        _read(reader, "STOCKY_BACKUP_IDENTITY", lambda text: check_pair(recipients, text), identity)
+    if len(reader.problems) > problems:
+        return None
+    return EncryptionSettings(passphrase=passphrase, recipients=recipients, identity=identity)
 
 
 def _check_outside(destination: BlobSettings, own: tuple[Path, ...]) -> None:

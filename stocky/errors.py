@@ -2,6 +2,7 @@
 
 StockyError                 500
 ├── BadRequest              400
+│   └── Locked                   an encrypted backup that the given keys do not open
 ├── Unauthorized            401
 ├── Forbidden               403
 ├── NotFound                404
@@ -101,6 +102,10 @@ class BadRequest(StockyError):
 
     status = HTTPStatus.BAD_REQUEST
     kind = "malformed-request"
+
+
+class Locked(BadRequest):
+    """A backup is encrypted, and the passphrase or identity does not open it, or is missing."""
 
 
 class Unauthorized(StockyError):

@@ -9,7 +9,7 @@ from stocky.errors import Conflict, StockyError, Unavailable
 from stocky.secret_key import SECRET_FILE
 
 # The file name endings of stored backups.
-_BACKUPS = (".sql.gz", ".zip", ".db")
+_BACKUPS = (".sql.gz", ".zip", ".age", ".db")
 
 
 def refuse_lost_database(config: Config) -> None:

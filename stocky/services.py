@@ -9,6 +9,7 @@ from stocky.alerts.evaluate import DailyCheck
 from stocky.auth.first_start import FirstStart
 from stocky.auth.identity import Identities
 from stocky.backup.admin_service import BackupAdministration
+from stocky.backup.encryption.confirmation import PassphraseConfirmation
 from stocky.backup.offsite.upkeep import OffsiteUpkeep
 from stocky.backup.rescue import Rescue
 from stocky.backup.schedule import BackupUpkeep
@@ -70,6 +71,7 @@ class Services:
         self.activity = Activity(self.database, self.zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)
         self.offsite = OffsiteUpkeep(self.backups.offsite, self.database, self.jobs, self.metrics)
+        self.passphrase_confirmation = PassphraseConfirmation(config, self.database)
         self.storage = Storage(config)
         self.figures = Figures(self.database)
         self.rescue = Rescue(config, self.database)
@@ -102,6 +104,7 @@ class Services:
             self.schedule
         )
         self.offsite.register_tasks(self.schedule)
+        self.passphrase_confirmation.register_tasks(self.schedule)
         GarbageCollector(self.database, self.documents.blobs, self.jobs).register_tasks(self.schedule)
         self.imports.register_tasks(self.schedule)
         # Indexing a whole stock may take long.

@@ -33,6 +33,7 @@ class ServiceAlert(StrEnum):
     CLOCK_WENT_BACK = "clock_went_back"
     DOCUMENT_CLEANUP_FAILED = "document_cleanup_failed"
     OFFSITE_FAILED = "offsite_failed"
+    PASSPHRASE_UNCONFIRMED = "passphrase_unconfirmed"
     NOTICES_FAILING = "notices_failing"
     MQTT_DISCONNECTED = "mqtt_disconnected"
     WEBHOOK_OFF = "webhook_off"

@@ -15,14 +15,17 @@ from litestar import Request
 from stocky.auth.schemas import Principal
 from stocky.backup.archive.writing import refuse_too_many
 from stocky.backup.dump.tables import EXCLUDED_TABLES, PRIVILEGED, api_name, table_named
+from stocky.backup.encryption.reading import locked_by
 from stocky.backup.offsite.service import Offsite
 from stocky.backup.restore import Restores, check_name
 from stocky.backup.schemas import (
     Backup,
     CreatedBackup,
+    FullImportRequest,
     ImportResult,
     OffsiteBackup,
     OffsiteListing,
+    PartialImportRequest,
     StartedBackup,
     StartedJob,
     Validity,
@@ -33,7 +36,7 @@ from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.config import Config
 from stocky.db import Database
-from stocky.errors import BadRequest, Invalid, StockyError
+from stocky.errors import BadRequest, Invalid, Locked, StockyError
 from stocky.http.uploads import Upload, receive_base64, receive_upload
 from stocky.jobs.jobs import Jobs
 from stocky.logs import audit
@@ -63,6 +66,8 @@ class BackupAdministration:
         self._config = config
         self._database = database
         self._jobs = jobs
+        # Of uploads that came with their own, by the id of the stored upload; in memory only.
+        self._passphrases: dict[str, str] = {}
 
     async def create(self, by: Principal) -> CreatedBackup:
         """Makes a dump that is stored for a day; returns when it is finished."""
@@ -117,14 +122,14 @@ class BackupAdministration:
         await self.backups.get_backup(id)
 
         async def work(report: ProgressCallback) -> Backup:
-            return await self._shown(await self.backups.verify(id, report))
+            return await self._shown(await self.backups.verify(id, report, passphrase=self._passphrases.get(id)))
 
         return await self._start("backup.verify", work, by, backup=id)
 
     async def list_backups(self) -> list[Backup]:
         """Every stored backup, newest first, with its off-site copies."""
         stored = await self.offsite.refresh()
-        return [Backup.of(each, self.base_path, self.offsite.marks(each, stored), stored) for each in stored]
+        return [self._described(each, stored) for each in stored]
 
     async def list_offsite(self) -> list[OffsiteListing]:
         """The good copies at each off-site destination, read from there."""
@@ -155,8 +160,14 @@ class BackupAdministration:
         return await self._start("backup.fetch", work, by)
 
     async def _shown(self, backup: StoredBackup) -> Backup:
-        stored = await self.offsite.refresh()
-        return Backup.of(backup, self.base_path, self.offsite.marks(backup, stored), stored)
+        return self._described(backup, await self.offsite.refresh())
+
+    def _described(self, backup: StoredBackup, stored: list[StoredBackup]) -> Backup:
+        return Backup.of(backup, self.base_path, self.offsite.marks(backup, stored), stored, self.locked_by(backup))
+
+    def locked_by(self, backup: StoredBackup) -> str | None:
+        """What is missing to open an encrypted backup; None where nothing is, as far as known."""
+        return None if backup.id in self._passphrases else locked_by(backup.encryption, self._config.encryption)
 
     async def remove_backup(self, id: str, by: Principal) -> None:
         """Deletes a stored backup. Raises NotFound, Conflict for one that increments continue."""
@@ -173,7 +184,15 @@ class BackupAdministration:
         async def work(report: ProgressCallback) -> ImportResult:
             path = self.backups.store.path(backup)
             async with self._marking(backup):
-                return await self._replace(path, report, by, dry_run=dry_run, accept_edited=accept_edited, source=id)
+                return await self._replace(
+                    path,
+                    report,
+                    by,
+                    dry_run=dry_run,
+                    accept_edited=accept_edited,
+                    source=id,
+                    passphrase=self._passphrases.get(id),
+                )
 
         return await self._start(
             "backup.restore", work, by, dry_run=dry_run, documents=backup.kind is Kind.ARCHIVE, backup=id
@@ -190,7 +209,15 @@ class BackupAdministration:
 
         async def work(report: ProgressCallback) -> ImportResult:
             path = self.backups.store.path(backup)
-            return await self._add(path, report, by, force=force, tables=names, accept_edited=accept_edited)
+            return await self._add(
+                path,
+                report,
+                by,
+                force=force,
+                tables=names,
+                accept_edited=accept_edited,
+                passphrase=self._passphrases.get(id),
+            )
 
         return await self._start("backup.import", work, by, backup=id)
 
@@ -201,7 +228,7 @@ class BackupAdministration:
         try:
             yield
         except BadRequest as error:
-            if is_upload:
+            if is_upload and not isinstance(error, Locked):
                 with suppress(StockyError):
                     await self.backups.note_problems(backup.id, [error.detail])
             raise
@@ -212,11 +239,17 @@ class BackupAdministration:
     async def add_upload(self, request: Request[Any, Any, Any], by: Principal) -> StoredBackup:
         """Stores an uploaded dump, archive or SQLite file for a day, to be compared, test-restored and restored.
 
+        The form's `passphrase` opens it as long as it is stored and this process runs.
+
         Raises BadRequest, TooLarge, OutOfSpace. The content is only checked when it is used.
         """
         async with AsyncExitStack() as stack:
             upload = await self._receive(request, stack, archive=None)
             added = await asyncio.to_thread(self.backups.store.add_upload, upload.file, upload.filename)
+        stored = {each.id for each in await self.backups.list_backups()}
+        self._passphrases = {id: given for id, given in self._passphrases.items() if id in stored}
+        if added.encryption == "passphrase" and (given := _passphrase(upload)):
+            self._passphrases[added.id] = given
         await self._audit(by, "uploaded", added.id, {"filename": upload.filename, "size_bytes": added.size_bytes})
         return added
 
@@ -235,30 +268,43 @@ class BackupAdministration:
             force = force or _flag(upload, "force")
             validate_only = validate_only or _flag(upload, "validate_only")
             accept_edited = accept_edited or _flag(upload, "accept_edited")
+            passphrase = _passphrase(upload)
             _require_force(force=force, dry_run=validate_only)
             resources = stack.pop_all()
 
         async def work(report: ProgressCallback) -> ImportResult | Validity:
             async with resources:
                 if validate_only:
-                    return await self.restores.validate(upload.file, report, accept_edited=accept_edited)
+                    return await self.restores.validate(
+                        upload.file, report, accept_edited=accept_edited, passphrase=passphrase
+                    )
                 return await self._replace(
-                    upload.file, report, by, dry_run=False, accept_edited=accept_edited, source=upload.filename
+                    upload.file,
+                    report,
+                    by,
+                    dry_run=False,
+                    accept_edited=accept_edited,
+                    source=upload.filename,
+                    passphrase=passphrase,
                 )
 
         return await self._start(
             "backup.validate" if validate_only else "backup.restore", work, by, dry_run=validate_only
         )
 
-    async def import_full(
-        self, encoded: str, by: Principal, *, force: bool, dry_run: bool, accept_edited: bool
-    ) -> ImportResult:
+    async def import_full(self, data: FullImportRequest, by: Principal) -> ImportResult:
         """Replaces all data by a dump in base64."""
-        _require_force(force=force, dry_run=dry_run)
+        _require_force(force=data.force, dry_run=data.dry_run)
         async with AsyncExitStack() as stack:
-            file = await self._decode(encoded, stack)
+            file = await self._decode(data.backup_data, stack)
             return await self._import_full(
-                file, stack.pop_all(), by, dry_run=dry_run, accept_edited=accept_edited, source="request"
+                file,
+                stack.pop_all(),
+                by,
+                dry_run=data.dry_run,
+                accept_edited=data.accept_edited,
+                source="request",
+                passphrase=data.passphrase,
             )
 
     async def import_full_upload(
@@ -271,17 +317,27 @@ class BackupAdministration:
             _require_force(force=force or _flag(upload, "force"), dry_run=dry_run)
             accept_edited = accept_edited or _flag(upload, "accept_edited")
             return await self._import_full(
-                upload.file, stack.pop_all(), by, dry_run=dry_run, accept_edited=accept_edited, source=upload.filename
+                upload.file,
+                stack.pop_all(),
+                by,
+                dry_run=dry_run,
+                accept_edited=accept_edited,
+                source=upload.filename,
+                passphrase=_passphrase(upload),
             )
 
-    async def import_partial(
-        self, encoded: str, by: Principal, *, force: bool, tables: list[str], accept_edited: bool
-    ) -> ImportResult:
+    async def import_partial(self, data: PartialImportRequest, by: Principal) -> ImportResult:
         """Adds the rows of a dump in base64."""
         async with AsyncExitStack() as stack:
-            file = await self._decode(encoded, stack)
+            file = await self._decode(data.backup_data, stack)
             return await self._import_partial(
-                file, stack.pop_all(), by, force=force, tables=tables, accept_edited=accept_edited
+                file,
+                stack.pop_all(),
+                by,
+                force=data.force,
+                tables=data.tables,
+                accept_edited=data.accept_edited,
+                passphrase=data.passphrase,
             )
 
     async def import_partial_upload(
@@ -294,16 +350,36 @@ class BackupAdministration:
             named = [*tables, upload.fields.get("tables", "")]
             accept_edited = accept_edited or _flag(upload, "accept_edited")
             return await self._import_partial(
-                upload.file, stack.pop_all(), by, force=force, tables=named, accept_edited=accept_edited
+                upload.file,
+                stack.pop_all(),
+                by,
+                force=force,
+                tables=named,
+                accept_edited=accept_edited,
+                passphrase=_passphrase(upload),
             )
 
     async def _import_full(
-        self, file: Path, resources: AsyncExitStack, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
+        self,
+        file: Path,
+        resources: AsyncExitStack,
+        by: Principal,
+        *,
+        dry_run: bool,
+        accept_edited: bool,
+        source: str,
+        passphrase: str | None,
     ) -> ImportResult:
         async def work(report: ProgressCallback) -> ImportResult:
             async with resources:
                 return await self._replace(
-                    file, report, by, dry_run=dry_run, accept_edited=accept_edited, source=source
+                    file,
+                    report,
+                    by,
+                    dry_run=dry_run,
+                    accept_edited=accept_edited,
+                    source=source,
+                    passphrase=passphrase,
                 )
 
         return await self._run_to_end("backup.restore", work, by, dry_run=dry_run, documents=False)
@@ -317,11 +393,19 @@ class BackupAdministration:
         force: bool,
         tables: list[str],
         accept_edited: bool,
+        passphrase: str | None,
     ) -> ImportResult:
         async def work(report: ProgressCallback) -> ImportResult:
             async with resources:
-                names = _table_names(tables)
-                return await self._add(file, report, by, force=force, tables=names, accept_edited=accept_edited)
+                return await self._add(
+                    file,
+                    report,
+                    by,
+                    force=force,
+                    tables=_table_names(tables),
+                    accept_edited=accept_edited,
+                    passphrase=passphrase,
+                )
 
         return await self._run_to_end("backup.import", work, by)
 
@@ -334,18 +418,31 @@ class BackupAdministration:
         force: bool,
         tables: frozenset[str],
         accept_edited: bool,
+        passphrase: str | None,
     ) -> ImportResult:
-        result = await self.restores.add(file, report, force=force, tables=tables, accept_edited=accept_edited)
+        result = await self.restores.add(
+            file, report, force=force, tables=tables, accept_edited=accept_edited, passphrase=passphrase
+        )
         details = {"rows": result.records_imported, "tables": result.tables_affected}
         result.warnings = [*result.warnings, *await self._audit(by, "imported", None, details)]
         return result
 
     async def _replace(
-        self, file: Path, report: ProgressCallback, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
+        self,
+        file: Path,
+        report: ProgressCallback,
+        by: Principal,
+        *,
+        dry_run: bool,
+        accept_edited: bool,
+        source: str,
+        passphrase: str | None,
     ) -> ImportResult:
         begun = time.monotonic()
         try:
-            result = await self.restores.replace(file, report, dry_run=dry_run, accept_edited=accept_edited)
+            result = await self.restores.replace(
+                file, report, dry_run=dry_run, accept_edited=accept_edited, passphrase=passphrase
+            )
         except Exception as error:  # whatever it is, the log says that the restore failed; it is raised again below
             if not dry_run:
                 reason = error.detail if isinstance(error, StockyError) else repr(error)
@@ -397,6 +494,11 @@ class BackupAdministration:
 def _require_force(*, force: bool, dry_run: bool) -> None:
     if not force and not dry_run:
         raise BadRequest(FORCE_NEEDED, field="force")
+
+
+def _passphrase(upload: Upload) -> str | None:
+    """The passphrase that was sent with a file."""
+    return upload.fields.get("passphrase", "").strip() or None
 
 
 def _flag(upload: Upload, name: str) -> bool:

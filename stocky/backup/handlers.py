@@ -12,9 +12,12 @@ from stocky import clock
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.admin_service import MAX_JSON_DUMP, BackupAdministration
+from stocky.backup.encryption.confirmation import PassphraseConfirmation
 from stocky.backup.schemas import (
     ACCEPT_EDITED,
+    PASSPHRASE,
     Backup,
+    BackupEncryption,
     CreatedBackup,
     FullImportRequest,
     ImportResult,
@@ -22,10 +25,11 @@ from stocky.backup.schemas import (
     OffsiteFetch,
     OffsiteListing,
     PartialImportRequest,
+    PassphraseProof,
     StartedBackup,
     StartedJob,
 )
-from stocky.backup.store import Kind, StoredBackup
+from stocky.backup.store import Kind, StoredBackup, own_name
 from stocky.http.files import file_answer
 from stocky.http.openapi import may_be_missing, problem, produces
 from stocky.http.request import StockyRequest
@@ -49,6 +53,7 @@ _FORM = {
     "file": "A .sql.gz (or unpacked .sql), or a Stocky SQLite file",
     "force": "As in the query",
     "accept_edited": "As in the query",
+    "passphrase": PASSPHRASE,
 }
 _IMPORT_ERRORS = {
     400: problem("The backup is damaged or holds rows that cannot be imported; see `detail`"),
@@ -67,12 +72,14 @@ async def create_full_backup(backups: BackupAdministration, user: Principal) -> 
     return await backups.create(user)
 
 
-@post("/create/full/download", opt=admins, status_code=200, media_type=GZIP)
+@post("/create/full/download", opt=admins | produces(GZIP, UNPACKED), status_code=200, media_type=GZIP)
 async def download_full_backup(backups: BackupAdministration) -> Stream:
-    """Stream a new database dump. Every import rejects an incomplete download."""
-    name = clock.now().strftime(Kind.SQL.file_name)
+    """Stream a new database dump, encrypted where backups are. Every import rejects an incomplete download."""
+    name = own_name(Kind.SQL, clock.now(), backups.backups.encryption)
     return Stream(
-        await backups.backups.stream(), media_type=GZIP, headers={"Content-Disposition": f"attachment; filename={name}"}
+        await backups.backups.stream(),
+        media_type=GZIP if backups.backups.encryption is None else UNPACKED,
+        headers={"Content-Disposition": f"attachment; filename={name}"},
     )
 
 
@@ -85,9 +92,7 @@ async def download_full_backup(backups: BackupAdministration) -> Stream:
 )
 async def import_partial(data: PartialImportRequest, backups: BackupAdministration, user: Principal) -> ImportResult:
     """Add the rows of a dump. An existing key cancels the import; with `force` existing rows stay unchanged."""
-    return await backups.import_partial(
-        data.backup_data, user, force=data.force, tables=data.tables, accept_edited=data.accept_edited
-    )
+    return await backups.import_partial(data, user)
 
 
 @post(
@@ -99,9 +104,7 @@ async def import_partial(data: PartialImportRequest, backups: BackupAdministrati
 )
 async def import_full(data: FullImportRequest, backups: BackupAdministration, user: Principal) -> ImportResult:
     """Replace all data by a dump. The current data is backed up first; all sessions end."""
-    return await backups.import_full(
-        data.backup_data, user, force=data.force, dry_run=data.dry_run, accept_edited=data.accept_edited
-    )
+    return await backups.import_full(data, user)
 
 
 @post(
@@ -154,6 +157,28 @@ async def start_backup(data: NewSystemBackup, backups: BackupAdministration, use
 async def list_backups(backups: BackupAdministration) -> list[Backup]:
     """List the stored backups, newest first."""
     return await backups.list_backups()
+
+
+@get("/encryption", opt=admins)
+async def get_backup_encryption(passphrase_confirmation: PassphraseConfirmation) -> BackupEncryption:
+    """How new backups are encrypted, and whether the passphrase is to be confirmed."""
+    return await passphrase_confirmation.get_state()
+
+
+@post(
+    "/encryption/passphrase",
+    opt=admins,
+    status_code=200,
+    responses={
+        400: problem("It is not the passphrase that backups are encrypted with"),
+        409: problem("Backups are not encrypted with a passphrase"),
+    },
+)
+async def confirm_backup_passphrase(
+    data: PassphraseProof, passphrase_confirmation: PassphraseConfirmation
+) -> BackupEncryption:
+    """Confirm that the passphrase of the backups is not lost, by sending it; asked for once a month."""
+    return await passphrase_confirmation.confirm(data.passphrase)
 
 
 @get("/offsite", opt=admins)
@@ -218,7 +243,10 @@ async def restore_backup(
 @post(
     "/restore",
     opt=admins
-    | {"form": {"file": "The .zip"} | dict.fromkeys(("force", "validate_only", "accept_edited"), "As in the query")},
+    | {
+        "form": {"file": "The .zip", "passphrase": PASSPHRASE}
+        | dict.fromkeys(("force", "validate_only", "accept_edited"), "As in the query")
+    },
     status_code=202,
     request_max_body_size=None,
 )
@@ -237,6 +265,8 @@ async def restore_archive(
 
 
 def _media_type(backup: StoredBackup) -> str:
+    if backup.encryption is not None:
+        return UNPACKED
     if backup.kind is Kind.ARCHIVE:
         return ZIP
     # A dump that was copied in may be unpacked.
@@ -261,6 +291,8 @@ system_routes = Router(
     route_handlers=[
         start_backup,
         list_backups,
+        get_backup_encryption,
+        confirm_backup_passphrase,
         list_offsite,
         fetch_offsite,
         download_backup,

@@ -8,6 +8,7 @@ import msgspec
 
 from stocky.backup.dump.format import Footer, Header
 from stocky.backup.dump.ledger import Continued, LedgerMark
+from stocky.backup.encryption.settings import EncryptionSettings
 from stocky.config import BlobSettings
 from stocky.worker.messages import Request
 
@@ -19,6 +20,7 @@ class DumpRequest(Request, frozen=True, kw_only=True):
 
     With `is_marked` the result has the mark from which an increment can continue. With `continued` the dump is an
     increment of that one, or a whole dump when the ledger does not continue it.
+    What is written is encrypted where `encryption` has keys for it.
     """
 
     entry: ClassVar[str] = "stocky.backup.dump.making:dump"
@@ -27,6 +29,7 @@ class DumpRequest(Request, frozen=True, kw_only=True):
     output: str | None = None
     is_marked: bool = False
     continued: Continued | None = None
+    encryption: EncryptionSettings | None = None
 
 
 class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
@@ -38,7 +41,7 @@ class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
 
 
 class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished dump. `bytes` and `sha256` are of the compressed file."""
+    """A finished dump. `bytes` and `sha256` are of the file, or of the content of an encrypted standard output."""
 
     header: Header
     footer: Footer

@@ -12,6 +12,7 @@ from stocky.backup.archive.contents import adopt_contents, contents_of, missing_
 from stocky.backup.archive.reading import BACKUPS, DUMPS, BackupFile, open_backup
 from stocky.backup.dump.foreign_objects import list_names
 from stocky.backup.dump.tables import api_name
+from stocky.backup.encryption.format import SUFFIX
 from stocky.backup.load.parents import find_parents
 from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows
@@ -43,18 +44,25 @@ class Restores:
         self._running = asyncio.Lock()
 
     async def replace(
-        self, file: Path, report: ProgressCallback, *, dry_run: bool = False, accept_edited: bool = False
+        self,
+        file: Path,
+        report: ProgressCallback,
+        *,
+        dry_run: bool = False,
+        accept_edited: bool = False,
+        passphrase: str | None = None,
     ) -> ImportResult:
         """Replaces all data by a dump, an archive or a SQLite file, after backing up the current data.
 
-        With `accept_edited` the checksums of a dump are skipped, and no other check.
+        With `accept_edited` the checksums of a dump are skipped, and no other check. `passphrase` takes the place of
+        the configured one.
 
         Raises BadRequest for a damaged backup, Conflict for one of a newer Stocky or while another restore runs,
         OutOfSpace, Unavailable. After any of them the data is unchanged.
         """
         if self._running.locked():
             raise Conflict("Another restore is running; wait until it ends")
-        loading = self._loaded(file, "full", report, accept_edited=accept_edited)
+        loading = self._loaded(file, "full", report, accept_edited=accept_edited, passphrase=passphrase)
         async with self._running, loading as (scratch, loaded, from_file):
             lost = _lost_objects_warning(await objects_in_the_way(self._database), dry_run=dry_run)
             wanted = await contents_of(scratch)
@@ -78,10 +86,18 @@ class Restores:
             return _restored(loaded, safety[0], replaced, lacking, stored)
 
     async def add(
-        self, file: Path, report: ProgressCallback, *, force: bool, tables: frozenset[str], accept_edited: bool = False
+        self,
+        file: Path,
+        report: ProgressCallback,
+        *,
+        force: bool,
+        tables: frozenset[str],
+        accept_edited: bool = False,
+        passphrase: str | None = None,
     ) -> ImportResult:
         """Adds the rows of a dump in one transaction. Raises BadRequest; then nothing was added."""
-        async with self._loaded(file, "partial", report, accept_edited=accept_edited) as (staging, loaded, _):
+        loading = self._loaded(file, "partial", report, accept_edited=accept_edited, passphrase=passphrase)
+        async with loading as (staging, loaded, _):
             await adopt_contents(self._database, await contents_of(staging))
             report("adding rows", 0, None, "rows")
             imported = await import_partial(self._database, staging, force=force, tables=tables)
@@ -95,9 +111,12 @@ class Restores:
                 warnings=[*loaded.warnings, *imported.notes],
             )
 
-    async def validate(self, file: Path, report: ProgressCallback, *, accept_edited: bool = False) -> Validity:
+    async def validate(
+        self, file: Path, report: ProgressCallback, *, accept_edited: bool = False, passphrase: str | None = None
+    ) -> Validity:
         """Does everything of a restore except replacing the data. Raises what `replace` raises."""
-        async with self._loaded(file, "full", report, accept_edited=accept_edited) as (scratch, loaded, from_file):
+        loading = self._loaded(file, "full", report, accept_edited=accept_edited, passphrase=passphrase)
+        async with loading as (scratch, loaded, from_file):
             missing = await missing_content_warnings(self._blobs, from_file, await contents_of(scratch))
             return Validity(
                 message="The backup is complete and can be restored.",
@@ -113,11 +132,13 @@ class Restores:
 
     @asynccontextmanager
     async def _loaded(
-        self, file: Path, purpose: Purpose, report: ProgressCallback, *, accept_edited: bool
+        self, file: Path, purpose: Purpose, report: ProgressCallback, *, accept_edited: bool, passphrase: str | None
     ) -> AsyncIterator[tuple[Path, LoadResult, BackupFile]]:
         """Loads the backup into a scratch database and checks it; both exist until the end of the block."""
         async with workspace(self._config.backup_dir) as directory:
-            from_file = await open_backup(file, directory, self._config, accept_edited=accept_edited)
+            from_file = await open_backup(
+                file, directory, self._config, accept_edited=accept_edited, passphrase=passphrase, report=report
+            )
             scratch = directory / "scratch.db"
             request = LoadRequest(
                 dump=str(from_file.dump),
@@ -125,7 +146,9 @@ class Restores:
                 purpose=purpose,
                 max_bytes=self._config.max_restore_gb * 2**30,
                 accept_edited=accept_edited,
-                parents=await find_parents(from_file.dump, file, directory, self._config),
+                parents=await find_parents(
+                    from_file.dump, file, directory, self._config, passphrase=passphrase, report=report
+                ),
             )
             yield scratch, await run_worker(request, LoadResult, report), from_file
 
@@ -135,8 +158,9 @@ def check_name(filename: str, *, archive: bool | None) -> None:
 
     `archive` None accepts archives and dumps.
     """
+    name = filename.lower().removesuffix(SUFFIX)
     if archive is None:
-        if not filename.lower().endswith(BACKUPS):
+        if not name.endswith(BACKUPS) and name == filename.lower():
             raise BadRequest(
                 f"{filename!r} is not named like a backup ({', '.join(BACKUPS)}); choose one made by Stocky",
                 field="file",
@@ -144,7 +168,6 @@ def check_name(filename: str, *, archive: bool | None) -> None:
         return
     wanted, others = (ARCHIVE, DUMPS) if archive else (DUMPS, ARCHIVE)
     taken_by = "/api/v1/backup/upload/import/full" if archive else "/api/v1/system/restore"
-    name = filename.lower()
     if name.endswith(others):
         raise BadRequest(f"{filename!r} is not a {wanted[0]} file; send {others[0]} files to {taken_by}")
     if not name.endswith(wanted):

@@ -9,11 +9,14 @@ from msgspec import Meta, Struct
 
 from stocky.backup.chains import parents_of
 from stocky.backup.dump.tables import api_name
+from stocky.backup.encryption.format import Method
 from stocky.backup.requests import TableChanges
 from stocky.backup.store import Kind, OffsiteCopy, Reason, StoredBackup
 
 API_NAMES = "As the API calls them, such as `users`, `items`, `locations`, `skus` and `events`"
 CHANGES = "With dry_run or validate_only: what a restore would change, per changed table"
+PASSPHRASE = "What an encrypted dump is opened with; without it, STOCKY_BACKUP_PASSPHRASE"
+ENCRYPTION = "What opens an encrypted backup: the passphrase, or the identity of a recipient; null for one that is not"
 ACCEPT_EDITED = "Accept a backup that was edited on purpose: skip only the checksum check"
 
 
@@ -23,6 +26,7 @@ class ImportRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     backup_data: Annotated[str, Meta(description="The .sql.gz in base64; at most 32 MiB before encoding")]
     force: Annotated[bool, Meta(description="Full: confirm replacing all data. Partial: skip existing rows")] = False
     accept_edited: Annotated[bool, Meta(description=ACCEPT_EDITED)] = False
+    passphrase: Annotated[str | None, Meta(description=PASSPHRASE, max_length=1_000)] = None
 
 
 class PartialImportRequest(ImportRequest, kw_only=True, forbid_unknown_fields=True):
@@ -171,6 +175,7 @@ class OffsiteBackup(Struct, kw_only=True):
     dialect: str | None
     rows: dict[str, int] | None
     documents_count: int
+    encryption: Annotated[Method | None, Meta(description=ENCRYPTION)]
     verified_at: Annotated[datetime | None, Meta(description="When it was last test-restored before it was copied")]
     is_good: Annotated[bool, Meta(description="Whether that test restore found every row unchanged")]
     problems: Annotated[list[str], Meta(description="Problems found by that test restore")]
@@ -195,6 +200,7 @@ class OffsiteBackup(Struct, kw_only=True):
             dialect=copy.dialect,
             rows=copy.rows,
             documents_count=copy.documents_count,
+            encryption=copy.encryption,
             verified_at=copy.verified_at,
             is_good=copy.is_good,
             problems=copy.problems,
@@ -233,6 +239,12 @@ class Backup(Struct, kw_only=True):
     dialect: str | None
     rows: dict[str, int] | None
     documents_count: int
+    encrypted: Annotated[bool, Meta(description="Whether the file is encrypted, in the age format")] = False
+    encryption: Annotated[Method | None, Meta(description=ENCRYPTION)] = None
+    locked_by: Annotated[
+        str | None,
+        Meta(description="What is missing to open an encrypted backup here; null where nothing is known to be"),
+    ] = None
     warnings: Annotated[list[str], Meta(description="Missing or damaged content found while it was made")]
     verified_at: Annotated[datetime | None, Meta(description="When it was last test-restored")]
     is_good: Annotated[bool, Meta(description="Whether the test restore found every row unchanged")]
@@ -257,7 +269,12 @@ class Backup(Struct, kw_only=True):
 
     @classmethod
     def of(
-        cls, stored: StoredBackup, base_path: str, marks: dict[str, OffsiteCopy], backups: list[StoredBackup]
+        cls,
+        stored: StoredBackup,
+        base_path: str,
+        marks: dict[str, OffsiteCopy],
+        backups: list[StoredBackup],
+        locked_by: str | None = None,
     ) -> Backup:
         """`backups` are all stored backups."""
         parents = parents_of(stored, backups)
@@ -275,6 +292,9 @@ class Backup(Struct, kw_only=True):
             dialect=stored.dialect,
             rows=stored.rows,
             documents_count=stored.documents_count,
+            encrypted=stored.encryption is not None,
+            encryption=stored.encryption,
+            locked_by=locked_by,
             warnings=stored.warnings,
             verified_at=stored.verified_at,
             is_good=stored.is_good,
@@ -286,6 +306,25 @@ class Backup(Struct, kw_only=True):
             base_id=next((each.id for each in parents if each.parent_sha256 is None), None),
             position=stored.mark.position if stored.mark is not None else None,
         )
+
+
+class BackupEncryption(Struct, kw_only=True):
+    """How new backups are encrypted."""
+
+    method: Annotated[Method | None, Meta(description="What opens a new backup; null where they are not encrypted")]
+    confirmed_at: Annotated[
+        datetime | None, Meta(description="When an admin last typed the passphrase, or it was set")
+    ] = None
+    due_at: Annotated[datetime | None, Meta(description="When it is to be typed again; an alert asks for it then")] = (
+        None
+    )
+    is_due: Annotated[bool, Meta(description="Whether that time has come")] = False
+
+
+class PassphraseProof(Struct, forbid_unknown_fields=True):
+    """The passphrase of the backups, to show that it is not lost."""
+
+    passphrase: Annotated[str, Meta(min_length=1, max_length=1_000, examples=["correct horse battery staple"])]
 
 
 class Validity(Struct, kw_only=True):

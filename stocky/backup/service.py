@@ -18,13 +18,15 @@ from stocky.backup.archive.reading import open_backup
 from stocky.backup.chains import children_of, parents_of
 from stocky.backup.dump.format import Header
 from stocky.backup.dump.ledger import Continued
+from stocky.backup.encryption.format import Method
+from stocky.backup.encryption.settings import EncryptionSettings
 from stocky.backup.increments import find_continued
 from stocky.backup.load.parents import find_parents
 from stocky.backup.offsite.policy import OffsitePolicy
 from stocky.backup.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.backup.store import RETENTION, Kind, Reason, Store, StoredBackup
 from stocky.config import Config
-from stocky.errors import BadRequest, Conflict, NotFound, TooLarge
+from stocky.errors import BadRequest, Conflict, Locked, NotFound, TooLarge
 from stocky.progress import ProgressCallback
 from stocky.settings.schemas import Settings
 from stocky.worker.process import run_worker, stream_worker
@@ -40,6 +42,11 @@ class Backups:
         self.store = Store(config.backup_dir, OffsitePolicy(config.offsite).held_ids)
         self._config = config
         self._logged: list[str] = []
+
+    @property
+    def encryption(self) -> Method | None:
+        """How new backups are encrypted; None where they are not."""
+        return None if self._config.encryption is None else self._config.encryption.method
 
     async def create(
         self,
@@ -94,7 +101,14 @@ class Backups:
             if kind is Kind.ARCHIVE:
                 made = await archive_to_file(self._config, file, settings, report)
             else:
-                made = await dump_to_file(self._config, file, report, is_marked=is_marked, continued=continued)
+                made = await dump_to_file(
+                    self._config,
+                    file,
+                    report,
+                    encryption=self._config.encryption,
+                    is_marked=is_marked,
+                    continued=continued,
+                )
             self._log_warnings(made)
             increment = made.header.increment
             backup = StoredBackup(
@@ -112,6 +126,7 @@ class Backups:
                 dialect=made.header.dialect,
                 rows=made.header.restored_rows,
                 documents_count=made.documents_count,
+                encryption=self.encryption,
                 warnings=made.warnings,
                 parent_sha256=increment.parent.sha256 if increment is not None else None,
                 base_sha256=increment.base if increment is not None else None,
@@ -128,7 +143,7 @@ class Backups:
             if kind is Kind.ARCHIVE:
                 result = await archive_to_file(self._config, made, settings, report)
             else:
-                result = await dump_to_file(self._config, made, report)
+                result = await dump_to_file(self._config, made, report, encryption=self._config.encryption)
             await asyncio.to_thread(made.replace, file)
         finally:
             await asyncio.to_thread(made.unlink, missing_ok=True)
@@ -136,13 +151,16 @@ class Backups:
 
     async def stream(self, ended: Callable[[DumpResult], None] | None = None) -> AsyncIterator[bytes]:
         """Streams a dump without storing it; `ended` is called with the result when it is complete."""
-        return await stream_dump(self._config, ended or self._log_warnings)
+        return await stream_dump(self._config, ended or self._log_warnings, encryption=self._config.encryption)
 
-    async def verify(self, id: str, report: ProgressCallback) -> StoredBackup:
-        """Test-restores a stored backup and saves the outcome. Raises NotFound, also when it was deleted meanwhile."""
+    async def verify(self, id: str, report: ProgressCallback, *, passphrase: str | None = None) -> StoredBackup:
+        """Test-restores a stored backup and saves the outcome.
+
+        Raises NotFound, also when it was deleted meanwhile, and Locked for an undamaged one that cannot be decrypted.
+        """
         backup = await asyncio.to_thread(self.store.begin_test, id)
         try:
-            verification = await verify_file(self._config, self.store.path(backup), report)
+            verification = await self._verify(backup, report, passphrase)
             tested = await asyncio.to_thread(self.store.change_metadata, id, verification.noted)
             if tested.problems:
                 await self._note_in_children(tested)
@@ -161,6 +179,15 @@ class Backups:
         for child in children_of(broken, await self.list_backups()):
             with suppress(NotFound):
                 await asyncio.to_thread(self.store.change_metadata, child.id, with_problem)
+
+    async def _verify(self, backup: StoredBackup, report: ProgressCallback, passphrase: str | None) -> Verification:
+        try:
+            return await verify_file(self._config, self.store.path(backup), report, passphrase=passphrase)
+        except Locked:
+            # A damaged header looks like one of another key.
+            if backup.sha256 is None or await asyncio.to_thread(self.store.is_as_made, backup):
+                raise
+            return Verification({}, [f"{backup.filename} is damaged: its SHA-256 is not the one it was made with"], [])
 
     async def list_backups(self) -> list[StoredBackup]:
         """Every stored backup, newest first."""
@@ -252,15 +279,22 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 async def verify_file(
-    config: Config, file: Path, report: ProgressCallback, *, accept_edited: bool = False
+    config: Config,
+    file: Path,
+    report: ProgressCallback,
+    *,
+    accept_edited: bool = False,
+    passphrase: str | None = None,
 ) -> Verification:
     """Restores a dump, an archive or a SQLite file into a scratch database, which is then deleted.
 
-    Raises Unavailable or OutOfSpace when the test could not run; problems of the backup are in the result.
+    Raises Locked, Unavailable or OutOfSpace when the test could not run; problems of the backup are in the result.
     """
     async with workspace(config.backup_dir) as directory:
         try:
-            from_file = await open_backup(file, directory, config, accept_edited=accept_edited)
+            from_file = await open_backup(
+                file, directory, config, accept_edited=accept_edited, passphrase=passphrase, report=report
+            )
             scratch = directory / "scratch.db"
             request = LoadRequest(
                 dump=str(from_file.dump),
@@ -268,10 +302,14 @@ async def verify_file(
                 purpose="verify",
                 max_bytes=config.max_restore_gb * 2**30,
                 accept_edited=accept_edited,
-                parents=await find_parents(from_file.dump, file, directory, config),
+                parents=await find_parents(
+                    from_file.dump, file, directory, config, passphrase=passphrase, report=report
+                ),
             )
             loaded = await run_worker(request, LoadResult, report)
             lacking = incomplete_archive_warnings(from_file, await contents_of(scratch))
+        except Locked:
+            raise
         except (BadRequest, Conflict, TooLarge) as error:
             return Verification({}, [error.detail], [])
     problems = [*loaded.problems, *lacking]
@@ -285,10 +323,13 @@ async def dump_to_file(
     file: Path,
     report: ProgressCallback,
     *,
+    encryption: EncryptionSettings | None = None,
     is_marked: bool = False,
     continued: Continued | None = None,
 ) -> DumpResult:
-    """Writes a compressed dump of the database to `file`, synced to disk. `is_marked` and `continued`: see DumpRequest.
+    """Writes a compressed dump of the database to `file`, synced to disk, and encrypted where `encryption` says so.
+
+    `is_marked` and `continued`: see DumpRequest.
 
     Raises OutOfSpace or Unavailable and leaves no file behind.
     """
@@ -297,6 +338,7 @@ async def dump_to_file(
             database_url=config.session_url,
             scratch=str(directory),
             output=str(file),
+            encryption=encryption,
             is_marked=is_marked,
             continued=continued,
         )
@@ -308,12 +350,16 @@ async def dump_to_file(
 
 
 async def archive_to_file(config: Config, file: Path, settings: Settings, report: ProgressCallback) -> DumpResult:
-    """Writes an archive with dump, settings and documents. The result's size and checksum are the archive's."""
+    """Writes an archive with dump, settings and documents, encrypted where the settings say so.
+
+    The result's size and checksum are the archive's.
+    """
     async with workspace(config.backup_dir) as directory:
         request = ArchiveRequest(
             database_url=config.session_url,
             scratch=str(directory),
             output=str(file),
+            encryption=config.encryption,
             settings=msgspec.to_builtins(settings),
             blobs=config.blobs,
         )
@@ -328,7 +374,9 @@ def _ignore(made: DumpResult) -> None:
     """The default `ended` callback: does nothing."""
 
 
-async def stream_dump(config: Config, ended: Callable[[DumpResult], None] = _ignore) -> AsyncIterator[bytes]:
+async def stream_dump(
+    config: Config, ended: Callable[[DumpResult], None] = _ignore, *, encryption: EncryptionSettings | None = None
+) -> AsyncIterator[bytes]:
     """Streams a dump at the speed of the reader; an abandoned stream leaves nothing behind.
 
     `ended` is called after the last piece.
@@ -336,7 +384,7 @@ async def stream_dump(config: Config, ended: Callable[[DumpResult], None] = _ign
     Raises OutOfSpace or Unavailable before the first piece. A later error breaks the stream off, and the pieces sent
     so far are not a complete dump.
     """
-    pieces = _pieces(config, ended)
+    pieces = _pieces(config, ended, encryption)
     # Awaited here, so that an immediate error is raised before the response has started.
     first = await anext(pieces)
 
@@ -353,9 +401,11 @@ def _expiry(reason: Reason, finished_at: datetime) -> datetime | None:
     return finished_at + RETENTION[reason] if reason in RETENTION else None
 
 
-async def _pieces(config: Config, ended: Callable[[DumpResult], None]) -> AsyncGenerator[bytes, None]:
+async def _pieces(
+    config: Config, ended: Callable[[DumpResult], None], encryption: EncryptionSettings | None
+) -> AsyncGenerator[bytes, None]:
     async with workspace(config.backup_dir) as directory:
-        request = DumpRequest(database_url=config.session_url, scratch=str(directory))
+        request = DumpRequest(database_url=config.session_url, scratch=str(directory), encryption=encryption)
         async with aclosing(stream_worker(request, DumpResult, ended)) as pieces:
             async for piece in pieces:
                 yield piece

@@ -13,7 +13,7 @@ import re
 import stat
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -27,6 +27,7 @@ from stocky.backup.chains import with_chain_problems, without_needed
 from stocky.backup.dump.format import TITLE
 from stocky.backup.dump.ledger import LedgerMark
 from stocky.backup.dump.making import open_owner_only
+from stocky.backup.encryption.format import SUFFIX, Method, method_of, method_of_file
 from stocky.disk import disk_errors, move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
 from stocky.worker.workspace import scratch_directory
@@ -34,7 +35,7 @@ from stocky.worker.workspace import scratch_directory
 ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
 _SQL_FORMAT = "stocky_backup_%Y%m%d_%H%M%S.sql.gz"
 _ARCHIVE_FORMAT = "stocky-backup-%Y-%m-%d-%H-%M-%S.zip"
-_FILE = re.compile(r"stocky_backup_\d{8}_\d{6}\.sql\.gz|stocky-backup-\d{4}(?:-\d{2}){5}\.zip")
+_FILE = re.compile(r"(?:stocky_backup_\d{8}_\d{6}\.sql\.gz|stocky-backup-\d{4}(?:-\d{2}){5}\.zip)(?:\.age)?")
 # Prefix of the empty file that reserves an id while its backup is made.
 _RESERVED = ".promised-"
 # A reservation whose process was killed is dropped after this time.
@@ -130,6 +131,8 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     dialect: str | None = None
     rows: dict[str, int] | None = None
     documents_count: int = 0
+    # How the file is encrypted; None where it is not.
+    encryption: Method | None = None
     # Missing or damaged content found while it was made.
     warnings: list[str] = []
     verified_at: _Aware | None = None
@@ -210,8 +213,8 @@ class Store:
                     return backup
         with suppress(ValueError):
             moment = _moment(id)
-            for kind in Kind:
-                if (backup := self._find(self.directory / moment.strftime(kind.file_name))) and backup.id == id:
+            for name in _own_names(moment):
+                if (backup := self._find(self.directory / name)) and backup.id == id:
                     return backup
         raise NotFound(f"There is no backup {id!r}; GET /api/v1/system/backup/list lists all backups")
 
@@ -226,7 +229,7 @@ class Store:
         """
         own = moment = _moment(backup.id)
         for _ in range(_NAMES_TRIED):
-            name = moment.strftime(backup.kind.file_name)
+            name = own_name(backup.kind, moment, backup.encryption)
             if not self._is_taken(moment) and (moment == own or not self._reservation(moment).exists()):
                 with suppress(FileExistsError), disk_errors():
                     move_new(file, self.directory / name)
@@ -392,18 +395,19 @@ class Store:
         return True
 
     def _is_taken(self, moment: datetime) -> bool:
-        return any((self.directory / moment.strftime(kind.file_name)).exists() for kind in Kind)
+        return any((self.directory / name).exists() for name in _own_names(moment))
 
     def _find(self, file: Path) -> StoredBackup | None:
         """The backup of a file, under Stocky's name or a foreign one; None when it is not a backup."""
         own = own_moment(file.name)
-        suffix = file.suffix if own is not None else _found_suffix(file)
+        examined = _examine(file) if own is None else (kind_of(file.name), _encryption_of(file))
         try:
             status = file.stat()
         except FileNotFoundError:
             return None
-        if suffix is None:
+        if examined is None:
             return None
+        kind, encryption = examined
         id = own.strftime(ID_FORMAT) if own is not None else found_id(file.name)
         metadata = self._read_metadata(file)
         # The metadata must match the file: another file may have been copied over it.
@@ -411,10 +415,11 @@ class Store:
             return metadata
         return StoredBackup(
             id=id,
-            kind=Kind.ARCHIVE if suffix == ".zip" else Kind.SQL,
+            kind=kind,
             filename=file.name,
             size_bytes=status.st_size,
             created_at=own if own is not None else datetime.fromtimestamp(status.st_mtime, UTC),
+            encryption=encryption,
         )
 
     def _read_metadata(self, file: Path) -> StoredBackup | None:
@@ -435,6 +440,16 @@ def newest_first(backups: Iterable[StoredBackup]) -> list[StoredBackup]:
     return sorted(backups, key=lambda each: (each.created_at <= latest, each.created_at, each.id), reverse=True)
 
 
+def own_name(kind: Kind, moment: datetime, encryption: Method | None) -> str:
+    """The name of a backup of this time."""
+    return moment.strftime(kind.file_name) + (SUFFIX if encryption is not None else "")
+
+
+def kind_of(filename: str) -> Kind:
+    """The kind of a backup, by its name."""
+    return Kind.ARCHIVE if filename.lower().removesuffix(SUFFIX).endswith(".zip") else Kind.SQL
+
+
 def own_id(filename: str) -> str | None:
     """The id of a backup under one of the names that Stocky gives; None for any other name."""
     moment = own_moment(filename)
@@ -453,19 +468,33 @@ def found_id(filename: str) -> str:
 
 def _moment_in_name(filename: str) -> datetime | None:
     """The time in one of Stocky's file names; None for digits that are not a valid time."""
-    kind = Kind.ARCHIVE if filename.endswith(".zip") else Kind.SQL
     try:
-        return datetime.strptime(filename, kind.file_name).replace(tzinfo=UTC)
+        return datetime.strptime(filename.removesuffix(SUFFIX), kind_of(filename).file_name).replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def _own_names(moment: datetime) -> Iterator[str]:
+    """The names that a backup of this time may have."""
+    for kind in Kind:
+        yield own_name(kind, moment, None)
+        yield own_name(kind, moment, "passphrase")
 
 
 def _moment(id: str) -> datetime:
     return datetime.strptime(id, ID_FORMAT).replace(tzinfo=UTC)
 
 
-def _found_suffix(file: Path) -> str | None:
-    """`.zip` or `.sql`, by the file's first bytes; None for a file that cannot be a backup."""
+def _encryption_of(file: Path) -> Method | None:
+    """How a file under one of Stocky's names is encrypted, by its first bytes; None where they are damaged."""
+    if file.suffix == SUFFIX:
+        with suppress(OSError):
+            return method_of_file(file)
+    return None
+
+
+def _examine(file: Path) -> tuple[Kind, Method | None] | None:
+    """The kind and the encryption of a file, by its first bytes; None for a file that cannot be a backup."""
     if file.name.startswith(".") or not _is_text(file.name):
         return None
     try:
@@ -482,13 +511,15 @@ def _found_suffix(file: Path) -> str | None:
     finally:
         os.close(descriptor)
     if beginning.startswith(_ZIP_START):
-        return ".zip"
+        return Kind.ARCHIVE, None
+    if (encryption := method_of(beginning)) is not None:
+        return kind_of(file.name), encryption
     is_dump = (
         beginning.startswith(_GZIP_START)
         or beginning.removeprefix(_BOM).startswith(TITLE.encode())
         or _UPLOADED.fullmatch(file.name) is not None
     )
-    return ".sql" if is_dump else None
+    return (Kind.SQL, None) if is_dump else None
 
 
 def _is_text(name: str) -> bool:

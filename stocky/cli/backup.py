@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stocky.backup.encryption.format import SUFFIX
 from stocky.cli.settings import load_settings
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.cli.settings import scratch_space
     from stocky.db.migrate import list_migrations
 
-    is_zip = (arguments.output or "").lower().endswith(".zip")
+    name = (arguments.output or "").lower()
+    is_zip = name.removesuffix(SUFFIX).endswith(".zip")
     if arguments.kind is None:
         arguments.kind = "archive" if is_zip else "sql"
     elif arguments.output not in (None, "-") and is_zip != (arguments.kind == "archive"):
@@ -58,12 +60,25 @@ def run(arguments: argparse.Namespace) -> int:
         if sys.stdout.isatty():
             arguments.parser.error("the backup cannot be written to a terminal: use a pipe, or -o FILE")
     config = load_settings()
+    if arguments.output not in (None, "-"):
+        _check_suffix(arguments, is_encrypted=config.encryption is not None and config.encryption.method is not None)
     # An older schema can be backed up before it is migrated; a database without migrations cannot.
     list_migrations(config)
     if arguments.output is None:
         return asyncio.run(_back_up(config, arguments))
     with scratch_space(config) as config:
         return asyncio.run(_back_up(config, arguments))
+
+
+def _check_suffix(arguments: argparse.Namespace, *, is_encrypted: bool) -> None:
+    """Refuses a name that says something else about the encryption than the settings."""
+    if is_encrypted and not arguments.output.lower().endswith(SUFFIX):
+        arguments.parser.error(f"backups are encrypted, so name it FILE{SUFFIX}, as in {arguments.output}{SUFFIX}")
+    if not is_encrypted and arguments.output.lower().endswith(SUFFIX):
+        arguments.parser.error(
+            f"FILE{SUFFIX} is the name of an encrypted backup, and neither STOCKY_BACKUP_PASSPHRASE nor"
+            " STOCKY_BACKUP_RECIPIENTS is set"
+        )
 
 
 async def _back_up(config: Config, arguments: argparse.Namespace) -> int:

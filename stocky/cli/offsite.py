@@ -73,7 +73,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "file",
         nargs="?",
         metavar="FILE",
-        help="a Stocky .sql.gz or .zip, or a stocky.db; also as s3://bucket/prefix/name or file:///directory/name",
+        help="a Stocky .sql.gz or .zip, also encrypted (.age), or a stocky.db; also as s3://bucket/prefix/name or file:///directory/name",
     )
     parser.add_argument(
         "--offsite",
@@ -122,6 +122,21 @@ def local_file(config: Config, source: Path | OffsiteFile, *, quiet: bool) -> It
                 file = directory / parent.filename
                 asyncio.run(fetch_file(source.destination, parent.filename, file, parent.sha256, bar))
         yield output
+
+
+def ask_passphrase(config: Config, file: Path) -> str | None:
+    """The passphrase of an encrypted file, typed on the terminal; None where it is not needed, or set already.
+
+    Without a terminal, opening the file says what to set.
+    """
+    from getpass import getpass
+
+    from stocky.backup.encryption.format import method_of_file
+
+    is_set = config.encryption is not None and config.encryption.passphrase
+    if is_set or not sys.stdin.isatty() or method_of_file(file) != "passphrase":
+        return None
+    return getpass(f"Passphrase of {file.name}: ") or None
 
 
 def _at_address(config: Config, address: str) -> OffsiteFile:

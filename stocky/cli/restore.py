@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stocky.cli.offsite import add_source, choose_source, local_file
+from stocky.cli.offsite import add_source, ask_passphrase, choose_source, local_file
 from stocky.cli.settings import load_settings
 from stocky.cli.verify import ACCEPT_EDITED
 
@@ -152,12 +152,19 @@ async def _restore(config: Config, file: Path, arguments: argparse.Namespace) ->
     from stocky.cli.progress import ProgressBar
     from stocky.db import make_database
 
+    passphrase = ask_passphrase(config, file)
     database = make_database(config)
     await database.open()
     try:
         with ProgressBar(quiet=arguments.json) as bar:
             restores = Restores(config, database, Backups(config))
-            return await restores.replace(file, bar, dry_run=arguments.dry_run, accept_edited=arguments.accept_edited)
+            return await restores.replace(
+                file,
+                bar,
+                dry_run=arguments.dry_run,
+                accept_edited=arguments.accept_edited,
+                passphrase=passphrase,
+            )
     finally:
         await database.close()
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from stocky.cli.offsite import add_source, choose_source, local_file
+from stocky.cli.offsite import add_source, ask_passphrase, choose_source, local_file
 from stocky.cli.settings import load_settings
 
 ACCEPT_EDITED = "accept a backup that was edited on purpose: skip only the checksum check"
@@ -27,7 +27,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises OSError, OutOfSpace or Unavailable."""
+    """The exit status. Raises OSError, Locked, OutOfSpace or Unavailable."""
     import asyncio
 
     import msgspec
@@ -43,9 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         scratch_space(config) as config,
         local_file(config, source, quiet=arguments.json) as file,
-        ProgressBar(quiet=arguments.json) as bar,
     ):
-        found = asyncio.run(verify_file(config, file, bar, accept_edited=arguments.accept_edited))
+        passphrase = ask_passphrase(config, file)
+        with ProgressBar(quiet=arguments.json) as bar:
+            found = asyncio.run(
+                verify_file(config, file, bar, accept_edited=arguments.accept_edited, passphrase=passphrase)
+            )
     if arguments.json:
         print(msgspec.json.encode({"ok": not found.problems, **msgspec.to_builtins(found)}).decode())
     else:

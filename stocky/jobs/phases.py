@@ -24,7 +24,7 @@ class Phase(Struct, frozen=True):
 
 
 _DUMP = (Phase("dumping"), Phase("adding documents", only="documents"))
-_LOAD = (Phase("loading"), Phase("building indexes"), Phase("checking"))
+_LOAD = (Phase("loading", during=("decrypting",)), Phase("building indexes"), Phase("checking"))
 _COMPARE = (*_LOAD, Phase("comparing"))
 
 PHASES: dict[str, tuple[Phase, ...]] = {

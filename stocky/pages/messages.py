@@ -154,6 +154,24 @@ MESSAGES: tuple[Text, ...] = (
     _("Full restore completed: %(rows)s rows in %(tables)s tables. The previous data is in %(file)s."),
     _("The backup is complete and can be restored."),
     _("The backup is empty"),
+    _("The passphrase does not open this backup; use the one that it was encrypted with. Nothing was changed"),
+    _(
+        "STOCKY_BACKUP_IDENTITY does not open this backup, which is encrypted for other recipients; set an identity of"
+        " one of them. Nothing was changed"
+    ),
+    _("The encrypted backup is damaged or truncated. Download or copy it again, or use another backup"),
+    _("This backup is encrypted, and %(reason)s"),
+    _("STOCKY_BACKUP_PASSPHRASE is not set; set it, or give the passphrase with the file"),
+    _("STOCKY_BACKUP_IDENTITY is not set; set it to an identity that the backup is encrypted for"),
+    _(
+        "This is not the passphrase that backups are encrypted with. If it is lost, read it from"
+        " STOCKY_BACKUP_PASSPHRASE on the server, or set a new one there, restart, and make a new backup: only the old"
+        " one opens older backups"
+    ),
+    _(
+        "Type the passphrase of the backups on the page Backups, to show that it is not lost: without it, no backup can"
+        " be restored on a new machine"
+    ),
     _("Type restore to confirm the restore"),
     _("Another restore is running; wait until it ends"),
     _("Rows can be added from a dump only, not from an archive"),

@@ -276,9 +276,9 @@ async def test_retention_starts_when_the_backup_is_finished(config: Config, monk
     real, ahead = clock.now, timedelta()
     dump = service.dump_to_file
 
-    async def take_long(*arguments: Any) -> Any:
+    async def take_long(*arguments: Any, **options: Any) -> Any:
         nonlocal ahead
-        made = await dump(*arguments)
+        made = await dump(*arguments, **options)
         ahead = timedelta(hours=3)
         return made
 

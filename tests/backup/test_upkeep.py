@@ -186,11 +186,11 @@ async def test_backup_kept_while_it_is_tested_stays(
     (backup,) = await backups.list_backups()
     verify_file = service.verify_file
 
-    async def slowly(*given: Any) -> service.Verification:
+    async def slowly(*given: Any, **options: Any) -> service.Verification:
         moved(25)
         assert backups.store.remove_expired() == []
         await backups.keep_backup(backup.id)
-        return await verify_file(*given)
+        return await verify_file(*given, **options)
 
     monkeypatch.setattr(service, "verify_file", slowly)
     assert (await backups.verify(backup.id, ignore_progress)).is_good

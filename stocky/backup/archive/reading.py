@@ -22,10 +22,12 @@ from typing import IO
 
 import msgspec
 
+from stocky.backup.encryption.reading import open_encrypted
 from stocky.config import Config
 from stocky.disk import disk_errors
 from stocky.documents.kinds import BEGINNING, MAX_BYTES, identify
 from stocky.errors import BadRequest, Conflict, TooLarge
+from stocky.progress import ProgressCallback
 
 # Increased when a reader of this version could misread an archive. Format 2 may hold documents.
 FORMAT = 2
@@ -233,8 +235,24 @@ class BackupFile(msgspec.Struct, frozen=True):
     damaged: list[str] = []
 
 
-async def open_backup(file: Path, directory: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
-    """Opens a dump or an archive, whose dump is extracted to `directory`. Raises what `extract_dump` raises."""
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
+    return None
+
+
+async def open_backup(
+    file: Path,
+    directory: Path,
+    config: Config,
+    *,
+    accept_edited: bool = False,
+    passphrase: str | None = None,
+    report: ProgressCallback = _ignore_progress,
+) -> BackupFile:
+    """Opens a dump or an archive, whose dump is extracted to `directory`; an encrypted one is decrypted there first.
+
+    `passphrase` takes the place of the configured one. Raises what `extract_dump` and `open_encrypted` raise.
+    """
+    file = await open_encrypted(file, directory, config.encryption, passphrase, report)
     return await asyncio.to_thread(
         _open_backup, file, directory, config.max_restore_gb * 2**30, accept_edited=accept_edited
     )

@@ -6,7 +6,6 @@ import hashlib
 import os
 import zipfile
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
@@ -22,6 +21,7 @@ from stocky.backup.archive.reading import (
     content_warnings,
 )
 from stocky.backup.dump.making import dump_into, open_owner_only
+from stocky.backup.encryption.writing import encrypting, size_and_sha256
 from stocky.backup.requests import ArchiveRequest, DumpResult
 from stocky.documents.blobs import Blobs
 from stocky.errors import Conflict
@@ -35,7 +35,11 @@ def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResu
     """
     assert request.output is not None
     path = Path(request.output)
-    with open(path, "wb", opener=open_owner_only) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        open(path, "wb", opener=open_owner_only) as file,
+        encrypting(file, request.encryption) as target,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive,
+    ):
         # The dump is already compressed; its size is unknown in advance and may exceed 4 GiB.
         with archive.open(DATABASE, "w", force_zip64=True) as member:
             dumped, contents = dump_into(member, request, report)
@@ -64,13 +68,14 @@ def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResu
         archive.writestr(METADATA, msgspec.json.format(msgspec.json.encode(metadata)))
     with path.open("rb") as written:
         os.fsync(written.fileno())
-        return msgspec.structs.replace(
-            dumped,
-            bytes=path.stat().st_size,
-            sha256=_sha256(written),
-            documents_count=len(documents),
-            warnings=dumped.warnings + content_warnings(damaged, len(contents) - len(documents)),
-        )
+    size, sha256 = size_and_sha256(path)
+    return msgspec.structs.replace(
+        dumped,
+        bytes=size,
+        sha256=sha256,
+        documents_count=len(documents),
+        warnings=dumped.warnings + content_warnings(damaged, len(contents) - len(documents)),
+    )
 
 
 def refuse_too_many(contents: int) -> None:
@@ -104,10 +109,3 @@ def _write_documents(
             members[f"{DOCUMENTS}{sha256}"] = Member(written, hashed.hexdigest())
         done += size
     return members
-
-
-def _sha256(file: IO[bytes]) -> str:
-    hashed = hashlib.sha256()
-    while chunk := file.read(2**20):
-        hashed.update(chunk)
-    return hashed.hexdigest()

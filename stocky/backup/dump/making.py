@@ -6,7 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
+
 from stocky.backup.dump.writing import Output, Writer
+from stocky.backup.encryption.writing import encrypting, size_and_sha256
 from stocky.backup.requests import DumpRequest, DumpResult
 from stocky.progress import ProgressCallback
 
@@ -14,14 +17,19 @@ from stocky.progress import ProgressCallback
 def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
     """Handles a DumpRequest. Raises OutOfSpace or Unavailable."""
     if request.output is None:
-        result, _ = dump_into(sys.stdout.buffer, request, report)
+        with encrypting(sys.stdout.buffer, request.encryption) as target:
+            result, _ = dump_into(target, request, report)
         sys.stdout.buffer.flush()
         return result
     with open(request.output, "wb", opener=open_owner_only) as file:
-        result, _ = dump_into(file, request, report)
+        with encrypting(file, request.encryption) as target:
+            result, _ = dump_into(target, request, report)
         file.flush()
         os.fsync(file.fileno())
-    return result
+    if request.encryption is None:
+        return result
+    size, sha256 = size_and_sha256(Path(request.output))
+    return msgspec.structs.replace(result, bytes=size, sha256=sha256)
 
 
 def dump_into(

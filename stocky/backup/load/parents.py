@@ -19,15 +19,29 @@ from stocky.backup.load.dump_text import Unpacked
 from stocky.backup.load.reading import DumpReader
 from stocky.config import Config
 from stocky.errors import BadRequest, Conflict, TooLarge
+from stocky.progress import ProgressCallback
 
 # More increments than a chain has: Stocky makes a new base earlier.
 LONGEST_CHAIN = 1_000
 
 
-async def find_parents(dump: Path, file: Path, directory: Path, config: Config) -> tuple[str, ...]:
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
+    return None
+
+
+async def find_parents(
+    dump: Path,
+    file: Path,
+    directory: Path,
+    config: Config,
+    *,
+    passphrase: str | None = None,
+    report: ProgressCallback = _ignore_progress,
+) -> tuple[str, ...]:
     """The dumps that `dump`, opened from `file`, needs, the base first; none when it is not an increment.
 
-    What has to be unpacked is in `directory`. Raises BadRequest naming the parent that is missing.
+    What has to be decrypted or unpacked is in `directory`. Raises BadRequest naming the parent that is missing, and
+    what `open_backup` raises.
     """
     max_bytes = config.max_restore_gb * 2**30
     parents: list[Path] = []
@@ -41,7 +55,8 @@ async def find_parents(dump: Path, file: Path, directory: Path, config: Config) 
         path = await asyncio.to_thread(_find, increment.parent, [file.parent, config.backup_dir])
         place = directory / f"parent-{len(parents)}"
         await asyncio.to_thread(place.mkdir)
-        parents.append((await open_backup(path, place, config)).dump)
+        opened = await open_backup(path, place, config, passphrase=passphrase, report=report)
+        parents.append(opened.dump)
         increment = await asyncio.to_thread(_read_increment, parents[-1], max_bytes)
     if sha256 != base:
         raise BadRequest("The backup is damaged: the base of its increments is another one")
@@ -89,7 +104,3 @@ def _candidates(parent: ParentFile, directories: list[Path]) -> Iterator[Path]:
             for file in directory.iterdir():
                 if not file.is_symlink() and file.stat().st_size == parent.size_bytes:
                     yield file
-
-
-def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from stocky.backup.offsite.destinations import Destination
-from stocky.backup.store import Kind, OffsiteCopy, StoredBackup, newest_first, own_id, own_moment
+from stocky.backup.store import OffsiteCopy, StoredBackup, kind_of, newest_first, own_id, own_moment
 
 # Metadata files that are read at once.
 _AT_ONCE = 8
@@ -84,8 +84,3 @@ def remove_leftovers(destination: Destination) -> None:
 def _is_dated_as_named(backup: StoredBackup) -> bool:
     named = own_moment(backup.filename)
     return named is not None and abs(backup.created_at - named) <= _NAMED_WITHIN
-
-
-def kind_of(filename: str) -> Kind:
-    """The kind of a backup under one of the names that Stocky gives."""
-    return Kind.ARCHIVE if filename.endswith(".zip") else Kind.SQL

@@ -18,8 +18,8 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.chains import children_of, parents_of
-from stocky.backup.schemas import Backup, ImportResult, OffsiteMark
-from stocky.backup.store import Kind, StoredBackup
+from stocky.backup.schemas import Backup, ImportResult, OffsiteMark, PassphraseProof
+from stocky.backup.store import Kind, StoredBackup, own_name
 from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, TooLarge
 from stocky.jobs import repository as job_repository
 from stocky.jobs.schemas import Job, JobStatus
@@ -36,6 +36,7 @@ _LOOKED_AT = 20
 _DONE: dict[str, Text] = {
     "deleted": _("The backup is deleted."),
     "kept": _("The backup is kept until it is deleted."),
+    "confirmed": _("That is the passphrase of the backups. It is asked for again in a month."),
 }
 
 
@@ -64,9 +65,23 @@ async def create_backup(request: Request[Any, Any, Any], backups: BackupAdminist
 @post("/backups/stream", opt=admins)
 async def stream_backup(backups: BackupAdministration) -> Stream:
     """A new dump as a download; nothing is stored."""
-    name = clock.now().strftime(Kind.SQL.file_name)
+    encryption = backups.backups.encryption
+    name = own_name(Kind.SQL, clock.now(), encryption)
     headers = {"Content-Disposition": f"attachment; filename={name}", "Cache-Control": "no-store"}
-    return Stream(await backups.backups.stream(), status_code=200, media_type="application/gzip", headers=headers)
+    media_type = "application/gzip" if encryption is None else "application/octet-stream"
+    return Stream(await backups.backups.stream(), status_code=200, media_type=media_type, headers=headers)
+
+
+@post("/backups/passphrase", opt=admins)
+async def confirm_passphrase(request: Request[Any, Any, Any], state: State) -> Html:
+    """Confirms that the passphrase of the backups is not lost."""
+    form = await read_form(request, PassphraseProof)
+    if not form.errors:
+        with form.catching():
+            await state.passphrase_confirmation.confirm(form.data.passphrase)
+    if form.errors:
+        return await _page(request, state, proof=form)
+    return see_other(request, "/backups", done="confirmed")
 
 
 @post("/backups/{backup_id:str}/verify", opt=admins)
@@ -122,7 +137,12 @@ async def upload_backup(
     return see_other(request, f"/backups/{added.id}/restore", job=started.job_id)
 
 
-async def _page(request: Request[Any, Any, Any], state: State, error: StockyError | None = None) -> Html:
+async def _page(
+    request: Request[Any, Any, Any],
+    state: State,
+    error: StockyError | None = None,
+    proof: Form[PassphraseProof] | None = None,
+) -> Html:
     backups: BackupAdministration = state.backups
     stored = await backups.offsite.refresh()
     async with state.database.read() as read:
@@ -136,7 +156,7 @@ async def _page(request: Request[Any, Any, Any], state: State, error: StockyErro
     return page(
         request,
         "backups.html",
-        upload.status if error is not None else 200,
+        upload.status if error is not None else proof.status if proof is not None else 200,
         verdict=judge(stored, scheduled, clock.now()),
         backups=stored,
         running=running,
@@ -144,6 +164,9 @@ async def _page(request: Request[Any, Any, Any], state: State, error: StockyErro
         restored=_restored(restores, stored),
         offsite=describe_offsite(backups.offsite.states, clock.now()),
         marks={each.id: OffsiteMark.of(backups.offsite.marks(each, stored)) for each in stored},
+        encryption=await state.passphrase_confirmation.get_state(),
+        proof=proof or Form[PassphraseProof](),
+        locked={each.id: text for each in stored if (text := backups.locked_by(each)) is not None},
         settings=settings,
         timezone=state.timezone,
         reasons=REASONS,
@@ -196,6 +219,7 @@ routes = [
     show_backups,
     create_backup,
     stream_backup,
+    confirm_passphrase,
     verify_backup,
     keep_backup,
     ask_to_delete,

@@ -49,6 +49,7 @@ async def show_home(request: Request[Any, Any, Any], state: State, read: Connect
         backups=backups,
         good_backup=next((each for each in backups or [] if each.is_good), None),
         offsite=[] if backups is None else describe_offsite(state.backups.offsite.states, clock.now()),
+        is_passphrase_due=backups is not None and (await state.passphrase_confirmation.get_state()).is_due,
         storage=None if backups is None else await state.storage.measure(),
         is_undone=is_undone,
     )
