@@ -53,7 +53,12 @@ def needed_by(chosen: Iterable[T], backups: Iterable[T]) -> list[T]:
 
 
 def with_chain_problems(backups: list[T]) -> list[T]:
-    """The backups, of which an increment without all of its parents has that as a problem."""
+    """The backups, of which an increment without all of its parents has that as a problem.
+
+    None has while there is a file of unknown content, as one copied in by hand: that may be what is missing.
+    """
+    if any(each.sha256 is None for each in backups):
+        return backups
     found = _by_sha256(backups)
     return [_with_chain_problem(each, found) for each in backups]
 

@@ -210,9 +210,13 @@ async def download_backup(request: StockyRequest, backups: BackupAdministration,
     )
 
 
-@delete("/backup/{timestamp:str}", opt=admins)
+@delete(
+    "/backup/{timestamp:str}",
+    opt=admins,
+    responses={409: problem("Increments continue it, and cannot be restored without it; `detail` names them")},
+)
 async def delete_backup(backups: BackupAdministration, user: Principal, timestamp: str) -> None:
-    """Delete a stored backup; 409 for one that increments continue, which cannot be restored without it."""
+    """Delete a stored backup."""
     await backups.remove_backup(timestamp, user)
 
 

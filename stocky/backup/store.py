@@ -339,7 +339,8 @@ class Store:
                 and backup.expires_at > now + _LONGEST_RETENTION + clock.SKEW
             ):
                 # Made while the clock was ahead: its retention starts now.
-                self.write_metadata(msgspec.structs.replace(backup, expires_at=now + retention))
+                stored = self.get_backup(backup.id)
+                self.write_metadata(msgspec.structs.replace(stored, expires_at=now + retention))
         backups = self.list_backups()
         held = self._holds(backups)
         expired = [

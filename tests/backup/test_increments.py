@@ -68,31 +68,25 @@ async def ledger(config: Config) -> list[int]:
     return [id for (id,) in await schema.run_beside(config, f"SELECT id FROM {LEDGER} ORDER BY id")]
 
 
-async def scan(admin: AsyncClient, sku: Json, delta: float) -> Json:
-    body = {"events": [{"type": "add" if delta > 0 else "remove", "sku_id": sku["id"], "quantity": abs(delta)}]}
-    return made(await admin.post("/events/", json=body))
-
-
 async def test_chain_restores_every_state_of_it(admin: AsyncClient, config: Config) -> None:
     await fill(admin)
-    states, chain = [], []
+    states, chain = [data(config)], []
     base = await back_up(admin, verify=True)
     assert (base["is_increment"], base["parent_id"], base["base_id"]) == (False, None, None)
     chain.append(base)
-    states.append(data(config))
     shelf = await new_location(admin, "Another shelf")
     tea, coffee = await new_item(admin, "Tea"), await new_item(admin, "Coffee", tags=["new"])
     await new_stock(admin, tea, shelf, 4)
     await new_stock(admin, coffee, shelf, 5, notes="it's\r\nnew")
-    chain.append(await back_up(admin, verify=True))
     states.append(data(config))
+    chain.append(await back_up(admin, verify=True))
     made(await admin.post(f"/items/{tea['id']}/merge", json={"into": coffee["id"]}))
-    chain.append(await back_up(admin, verify=True))
     states.append(data(config))
+    chain.append(await back_up(admin, verify=True))
     made(await admin.post(f"/items/{tea['id']}/unmerge"))
     made(await admin.patch(f"/items/{coffee['id']}", json={"name": "Coffee beans"}))
-    chain.append(await back_up(admin, verify=True))
     states.append(data(config))
+    chain.append(await back_up(admin, verify=True))
     for number, each in enumerate(chain[1:], 1):
         assert each["is_increment"] is True
         assert each["is_good"] is True
@@ -142,7 +136,7 @@ async def test_dry_run_and_partial_import_use_the_chain(admin: AsyncClient, conf
     assert LEDGER not in changes
     # An increment that is uploaded finds what it continues among the stored backups.
     body = as_json(file_of(config, increment).read_bytes(), force=True)
-    assert made(await admin.post("/backup/import/full?dry_run=true", json=body | {"dry_run": True}))["dry_run"]
+    assert made(await admin.post("/backup/import/full", json=body | {"dry_run": True}))["dry_run"]
     imported = made(await admin.post("/backup/import/partial", json=body))
     assert imported["records_imported"] == 0
     assert imported["records_skipped"] > len(await ledger(config))
@@ -342,6 +336,7 @@ async def test_metadata_of_a_copied_chain_is_known_once_it_is_verified(admin: As
     assert (stored.reason, stored.is_good) == (Reason.FOUND, True)
     assert stored.parent_sha256 == base["sha256"]
     assert stored.rows == increment["rows"]
+    assert all(each.is_good for each in await backups.list_backups())
 
 
 def test_command_makes_and_restores_increments(environ: dict[str, str]) -> None:

@@ -258,7 +258,9 @@ def _schema_of(path: Path) -> int:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        return _schema(connection)
+        schema = _schema(connection)
+    refuse_newer("sqlite", schema)
+    return schema
 
 
 def _schema(connection: sqlite3.Connection) -> int:

@@ -37,14 +37,15 @@ def copy_increment(
         connection.execute("ATTACH ? AS copy", (str(copy),))
         connection.execute("PRAGMA copy.synchronous = OFF")
         connection.execute("PRAGMA copy.journal_mode = OFF")
-        _write_copy_only(connection)
         connection.execute("BEGIN")
         total = count_in_sqlite(connection)
         if mark_in_sqlite(connection, total, continued.mark.position) != continued.mark:
             return None
         mark = mark_in_sqlite(connection, total)
-        _copy_tables(connection, stocky_objects("sqlite", schema).tables, continued.mark.position)
         warnings = foreign_objects_warnings(foreign_objects_in_sqlite(connection, schema))
+        # Not earlier: SQLite's functions for pragmas would count as changes.
+        _write_copy_only(connection)
+        _copy_tables(connection, stocky_objects("sqlite", schema).tables, continued.mark.position)
         connection.execute("COMMIT")
     return continued.increment(mark.events), mark, warnings
 

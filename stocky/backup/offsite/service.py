@@ -220,9 +220,11 @@ class Offsite:
     async def _copy(
         self, destination: BlobSettings, backup: StoredBackup, result: Copied, report: ProgressCallback
     ) -> None:
-        file = self._backups.store.path(backup)
         try:
-            await run_worker(CopyRequest(destination=destination, file=str(file), backup=backup), Transferred, report)
+            # As it is stored: that a parent is missing here says nothing of the copies.
+            backup = await self._backups.get_backup(backup.id)
+            file = str(self._backups.store.path(backup))
+            await run_worker(CopyRequest(destination=destination, file=file, backup=backup), Transferred, report)
         except NotFound as error:
             # A user deleted it meanwhile.
             _log.warning("%s", error.detail)
@@ -237,8 +239,10 @@ class Offsite:
             _log.info("Copied %s to %s, and compared the copy", backup.filename, destination.url)
 
     async def _describe(self, destination: BlobSettings, backup: StoredBackup) -> None:
-        request = DescribeRequest(destination=destination, file=str(self._backups.store.path(backup)), backup=backup)
         try:
+            backup = await self._backups.get_backup(backup.id)
+            file = str(self._backups.store.path(backup))
+            request = DescribeRequest(destination=destination, file=file, backup=backup)
             await run_worker(request, msgspec.Raw, _ignore_progress)
         except NotFound as error:
             _log.info("%s", error.detail)
