@@ -25,7 +25,7 @@ from stocky.backup.schemas import (
     OffsiteFetch,
     OffsiteListing,
     PartialImportRequest,
-    PassphraseProof,
+    PassphraseCheck,
     StartedBackup,
     StartedJob,
 )
@@ -72,7 +72,7 @@ async def create_full_backup(backups: BackupAdministration, user: Principal) -> 
     return await backups.create(user)
 
 
-@post("/create/full/download", opt=admins | produces(GZIP, UNPACKED), status_code=200, media_type=GZIP)
+@post("/create/full/download", opt=admins | produces(GZIP, UNPACKED), status_code=200)
 async def download_full_backup(backups: BackupAdministration) -> Stream:
     """Stream a new database dump, encrypted where backups are. Every import rejects an incomplete download."""
     name = own_name(Kind.SQL, clock.now(), backups.backups.encryption)
@@ -175,7 +175,7 @@ async def get_backup_encryption(passphrase_confirmation: PassphraseConfirmation)
     },
 )
 async def confirm_backup_passphrase(
-    data: PassphraseProof, passphrase_confirmation: PassphraseConfirmation
+    data: PassphraseCheck, passphrase_confirmation: PassphraseConfirmation
 ) -> BackupEncryption:
     """Confirm that the passphrase of the backups is not lost, by sending it; asked for once a month."""
     return await passphrase_confirmation.confirm(data.passphrase)

@@ -26,7 +26,7 @@ class ImportRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     backup_data: Annotated[str, Meta(description="The .sql.gz in base64; at most 32 MiB before encoding")]
     force: Annotated[bool, Meta(description="Full: confirm replacing all data. Partial: skip existing rows")] = False
     accept_edited: Annotated[bool, Meta(description=ACCEPT_EDITED)] = False
-    passphrase: Annotated[str | None, Meta(description=PASSPHRASE, max_length=1_000)] = None
+    passphrase: Annotated[str, Meta(description=PASSPHRASE, max_length=1_000)] | None = None
 
 
 class PartialImportRequest(ImportRequest, kw_only=True, forbid_unknown_fields=True):
@@ -321,7 +321,7 @@ class BackupEncryption(Struct, kw_only=True):
     is_due: Annotated[bool, Meta(description="Whether that time has come")] = False
 
 
-class PassphraseProof(Struct, forbid_unknown_fields=True):
+class PassphraseCheck(Struct, forbid_unknown_fields=True):
     """The passphrase of the backups, to show that it is not lost."""
 
     passphrase: Annotated[str, Meta(min_length=1, max_length=1_000, examples=["correct horse battery staple"])]

@@ -130,8 +130,8 @@ async def test_uploaded_archive_is_validated(admin: AsyncClient, config: Config)
 
 async def test_scheduled_backup_is_encrypted(app: Litestar, admin: AsyncClient) -> None:
     await new_item(admin)
-    job = await app.state.jobs.enqueue("backup.scheduled", {})
-    assert (await finished(admin, job.id if hasattr(job, "id") else job))["status"] == "done"
+    job_id = await app.state.jobs.enqueue("backup.scheduled", {})
+    assert (await finished(admin, job_id))["status"] == "done"
     (backup,) = await get(admin, "/system/backup/list")
     assert backup["encrypted"]
     assert backup["is_good"]

@@ -55,7 +55,7 @@ def test_backup_is_written_verified_and_restored(
     assert "each as it was backed up" in verified.stdout
     add_location(config, "Attic")
     compared = stocky(environ, "restore", str(file), "--dry-run")
-    assert "removed: Attic" in compared.stdout
+    assert "1 removed" in compared.stdout
     assert stocky(environ, "restore", str(file), "--force").returncode == 0
     assert locations(config) == ["Cellar"]
 

@@ -23,9 +23,12 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
     return environ | {"STOCKY_BACKUP_PASSPHRASE": PASSPHRASE}
 
 
-def confirm_at(config: Config, moment: datetime) -> None:
+@pytest.fixture
+def confirmed(request: pytest.FixtureRequest, config: Config) -> None:
+    """Confirmed this many days from now, before the application starts: that begins with a look."""
     config.backup_dir.mkdir(parents=True, exist_ok=True)
-    (config.backup_dir / STATE_FILE).write_text(json.dumps({"confirmed_at": moment.isoformat()}))
+    at = clock.now() + timedelta(days=request.param)
+    (config.backup_dir / STATE_FILE).write_text(json.dumps({"confirmed_at": at.isoformat()}))
 
 
 async def alerts(admin: AsyncClient) -> list[Json]:
@@ -41,12 +44,10 @@ async def test_new_passphrase_counts_as_just_typed(app: Litestar, admin: AsyncCl
     assert await alerts(admin) == []
 
 
-@pytest.mark.parametrize("days", [-30, 2])
-async def test_alert_asks_for_it_until_it_is_typed(
-    app: Litestar, admin: AsyncClient, config: Config, days: int
-) -> None:
-    # Also when the time is in the future, by a clock that was wrong.
-    confirm_at(config, clock.now() + timedelta(days=days))
+# Also when the time is in the future, by a clock that was wrong.
+@pytest.mark.parametrize("confirmed", [-30, 2], indirect=True)
+@pytest.mark.usefixtures("confirmed")
+async def test_alert_asks_for_it_until_it_is_typed(app: Litestar, admin: AsyncClient, config: Config) -> None:
     await app.state.passphrase_confirmation.look()
     assert (await get(admin, "/system/encryption"))["is_due"]
     (alert,) = await alerts(admin)
@@ -61,10 +62,9 @@ async def test_alert_asks_for_it_until_it_is_typed(
     assert PASSPHRASE not in (config.backup_dir / STATE_FILE).read_text()
 
 
-async def test_alert_that_a_person_resolved_is_not_raised_at_once(
-    app: Litestar, admin: AsyncClient, config: Config
-) -> None:
-    confirm_at(config, clock.now() - timedelta(days=31))
+@pytest.mark.parametrize("confirmed", [-31], indirect=True)
+@pytest.mark.usefixtures("confirmed")
+async def test_alert_that_a_person_resolved_is_not_raised_at_once(app: Litestar, admin: AsyncClient) -> None:
     await app.state.passphrase_confirmation.look()
     (alert,) = await alerts(admin)
     made(await admin.patch(f"/alerts/{alert['id']}/resolve"))
@@ -72,9 +72,14 @@ async def test_alert_that_a_person_resolved_is_not_raised_at_once(
     assert await alerts(admin) == []
 
 
-async def test_damaged_state_is_begun_again(admin: AsyncClient, config: Config) -> None:
+@pytest.fixture
+def damaged_state(config: Config) -> None:
     config.backup_dir.mkdir(parents=True, exist_ok=True)
     (config.backup_dir / STATE_FILE).write_text("{")
+
+
+@pytest.mark.usefixtures("damaged_state")
+async def test_damaged_state_is_begun_again(admin: AsyncClient) -> None:
     assert not (await get(admin, "/system/encryption"))["is_due"]
 
 
@@ -88,8 +93,9 @@ class TestForRecipients:
     def environ(self, environ: dict[str, str]) -> dict[str, str]:
         return environ | {"STOCKY_BACKUP_PASSPHRASE": ""} | FOR_RECIPIENTS
 
-    async def test_nothing_is_asked(self, app: Litestar, admin: AsyncClient, config: Config) -> None:
-        confirm_at(config, clock.now() - timedelta(days=60))
+    @pytest.mark.parametrize("confirmed", [-60], indirect=True)
+    @pytest.mark.usefixtures("confirmed")
+    async def test_nothing_is_asked(self, app: Litestar, admin: AsyncClient) -> None:
         await app.state.passphrase_confirmation.look()
         state = await get(admin, "/system/encryption")
         assert state == {"method": "recipients", "confirmed_at": None, "due_at": None, "is_due": False}

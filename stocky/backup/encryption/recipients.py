@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from queue import Queue
-from typing import IO
+from typing import IO, Any, TypeAlias
 
 import pyrage
 
@@ -19,8 +19,9 @@ _PIECES_WAITING = 4
 _SSH_PRIVATE_KEY = "-----BEGIN"
 _SSH_KEYS = ("ssh-ed25519 ", "ssh-rsa ")
 
-Recipient = pyrage.x25519.Recipient | pyrage.ssh.Recipient
-Identity = pyrage.x25519.Identity | pyrage.ssh.Identity
+# Of pyrage, which has no types: x25519.Recipient or ssh.Recipient, and the same of Identity.
+Recipient: TypeAlias = Any
+Identity: TypeAlias = Any
 
 WRONG_IDENTITY = (
     "STOCKY_BACKUP_IDENTITY does not open this backup, which is encrypted for other recipients; set an identity of one"

@@ -18,7 +18,7 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.chains import children_of, parents_of
-from stocky.backup.schemas import Backup, ImportResult, OffsiteMark, PassphraseProof
+from stocky.backup.schemas import Backup, ImportResult, OffsiteMark, PassphraseCheck
 from stocky.backup.store import Kind, StoredBackup, own_name
 from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, TooLarge
 from stocky.jobs import repository as job_repository
@@ -75,12 +75,12 @@ async def stream_backup(backups: BackupAdministration) -> Stream:
 @post("/backups/passphrase", opt=admins)
 async def confirm_passphrase(request: Request[Any, Any, Any], state: State) -> Html:
     """Confirms that the passphrase of the backups is not lost."""
-    form = await read_form(request, PassphraseProof)
+    form = await read_form(request, PassphraseCheck)
     if not form.errors:
         with form.catching():
             await state.passphrase_confirmation.confirm(form.data.passphrase)
     if form.errors:
-        return await _page(request, state, proof=form)
+        return await _page(request, state, typed=form)
     return see_other(request, "/backups", done="confirmed")
 
 
@@ -141,7 +141,7 @@ async def _page(
     request: Request[Any, Any, Any],
     state: State,
     error: StockyError | None = None,
-    proof: Form[PassphraseProof] | None = None,
+    typed: Form[PassphraseCheck] | None = None,
 ) -> Html:
     backups: BackupAdministration = state.backups
     stored = await backups.offsite.refresh()
@@ -156,7 +156,7 @@ async def _page(
     return page(
         request,
         "backups.html",
-        upload.status if error is not None else proof.status if proof is not None else 200,
+        upload.status if error is not None else typed.status if typed is not None else 200,
         verdict=judge(stored, scheduled, clock.now()),
         backups=stored,
         running=running,
@@ -165,7 +165,7 @@ async def _page(
         offsite=describe_offsite(backups.offsite.states, clock.now()),
         marks={each.id: OffsiteMark.of(backups.offsite.marks(each, stored)) for each in stored},
         encryption=await state.passphrase_confirmation.get_state(),
-        proof=proof or Form[PassphraseProof](),
+        typed=typed or Form[PassphraseCheck](),
         locked={each.id: text for each in stored if (text := backups.locked_by(each)) is not None},
         settings=settings,
         timezone=state.timezone,
