@@ -79,11 +79,15 @@ class BackupAdministration:
 
         return await self._run_to_end("backup.create", work, by, documents=False)
 
-    async def start_backup(self, kind: Kind, by: Principal, *, verify: bool = False) -> StartedBackup:
+    async def start_backup(
+        self, kind: Kind, by: Principal, *, verify: bool = False, incremental: bool = False
+    ) -> StartedBackup:
         """Starts a backup, with `verify` followed by its test restore; the job's result is the stored backup.
 
-        Raises Conflict when there are more documents than an archive can hold.
+        Raises Conflict when there are more documents than an archive can hold, Invalid for an incremental archive.
         """
+        if incremental and kind is not Kind.SQL:
+            raise Invalid("An archive is always whole; use kind sql for an increment", field="incremental")
         if kind is Kind.ARCHIVE:
             async with self._database.read() as read:
                 refuse_too_many(await read.value("count_contents"))
@@ -92,7 +96,9 @@ class BackupAdministration:
         async def work(report: ProgressCallback) -> Backup:
             async with self._database.read() as read:
                 settings = await get_settings(read)
-            made = await self.backups.create(kind, Reason.MANUAL, report, id=id, settings=settings)
+            made = await self.backups.create(
+                kind, Reason.MANUAL, report, id=id, settings=settings, incremental=incremental
+            )
             await self._audit(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             if verify:
                 made = await self.backups.verify(made.id, report)
@@ -157,14 +163,14 @@ class BackupAdministration:
         return self._described(backup, await self.offsite.refresh())
 
     def _described(self, backup: StoredBackup, stored: list[StoredBackup]) -> Backup:
-        return Backup.of(backup, self.base_path, self.offsite.marks(backup, stored), self.locked_by(backup))
+        return Backup.of(backup, self.base_path, self.offsite.marks(backup, stored), stored, self.locked_by(backup))
 
     def locked_by(self, backup: StoredBackup) -> str | None:
         """What is missing to open an encrypted backup; None where nothing is, as far as known."""
         return None if backup.id in self._passphrases else locked_by(backup.encryption, self._config.encryption)
 
     async def remove_backup(self, id: str, by: Principal) -> None:
-        """Deletes a stored backup. Raises NotFound."""
+        """Deletes a stored backup. Raises NotFound, Conflict for one that increments continue."""
         removed = await self.backups.remove_backup(id)
         await self._audit(by, "deleted", id, {"filename": removed.filename})
 

@@ -150,7 +150,7 @@ async def upload_full(
 @post("/backup", opt=admins, status_code=202)
 async def start_backup(data: NewSystemBackup, backups: BackupAdministration, user: Principal) -> StartedBackup:
     """Start a backup: everything as an archive, or the database only."""
-    return await backups.start_backup(data.kind, user, verify=data.verify)
+    return await backups.start_backup(data.kind, user, verify=data.verify, incremental=data.incremental)
 
 
 @get("/backup/list", opt=admins)
@@ -210,7 +210,11 @@ async def download_backup(request: StockyRequest, backups: BackupAdministration,
     )
 
 
-@delete("/backup/{timestamp:str}", opt=admins)
+@delete(
+    "/backup/{timestamp:str}",
+    opt=admins,
+    responses={409: problem("Increments continue it, and cannot be restored without it; `detail` names them")},
+)
 async def delete_backup(backups: BackupAdministration, user: Principal, timestamp: str) -> None:
     """Delete a stored backup."""
     await backups.remove_backup(timestamp, user)

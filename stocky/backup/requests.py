@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from stocky.backup.dump.format import Footer, Header
+from stocky.backup.dump.ledger import Continued, LedgerMark
 from stocky.backup.encryption.settings import EncryptionSettings
 from stocky.config import BlobSettings
 from stocky.worker.messages import Request
@@ -17,6 +18,8 @@ Purpose = Literal["full", "partial", "verify"]
 class DumpRequest(Request, frozen=True, kw_only=True):
     """Dump the database at `database_url` to `output`, or to standard output. `scratch` is a directory.
 
+    With `is_marked` the result has the mark from which an increment can continue. With `continued` the dump is an
+    increment of that one, or a whole dump when the ledger does not continue it.
     What is written is encrypted where `encryption` has keys for it.
     """
 
@@ -24,6 +27,8 @@ class DumpRequest(Request, frozen=True, kw_only=True):
     database_url: str
     scratch: str
     output: str | None = None
+    is_marked: bool = False
+    continued: Continued | None = None
     encryption: EncryptionSettings | None = None
 
 
@@ -44,6 +49,7 @@ class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     # For an archive: how many document contents it holds.
     documents_count: int = 0
+    mark: LedgerMark | None = None
     # Objects of the database that are not Stocky's; for an archive also missing contents of documents.
     warnings: list[str] = []
 
@@ -53,7 +59,8 @@ class LoadRequest(Request, frozen=True, kw_only=True):
 
     `full` is for a restore and requires a complete dump with an active admin. `partial` accepts any rows and needs no
     header. `verify` compares the loaded rows with the dumped ones. `max_bytes` bounds the unpacked size.
-    `accept_edited` skips the checksums, for a dump edited on purpose.
+    `accept_edited` skips the checksums, for a dump edited on purpose. `parents` are the dumps that an increment needs,
+    the base first; of them only the ledger is loaded.
     """
 
     entry: ClassVar[str] = "stocky.backup.load.loading:load_in_child"
@@ -62,6 +69,7 @@ class LoadRequest(Request, frozen=True, kw_only=True):
     purpose: Purpose
     max_bytes: int
     accept_edited: bool = False
+    parents: tuple[str, ...] = ()
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):

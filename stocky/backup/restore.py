@@ -13,6 +13,7 @@ from stocky.backup.archive.reading import BACKUPS, DUMPS, BackupFile, open_backu
 from stocky.backup.dump.foreign_objects import list_names
 from stocky.backup.dump.tables import api_name
 from stocky.backup.encryption.format import SUFFIX
+from stocky.backup.load.parents import find_parents
 from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows
 from stocky.backup.requests import CompareRequest, CompareResult, LoadRequest, LoadResult, Purpose, TableChanges
@@ -145,6 +146,9 @@ class Restores:
                 purpose=purpose,
                 max_bytes=self._config.max_restore_gb * 2**30,
                 accept_edited=accept_edited,
+                parents=await find_parents(
+                    from_file.dump, file, directory, self._config, passphrase=passphrase, report=report
+                ),
             )
             yield scratch, await run_worker(request, LoadResult, report), from_file
 

@@ -73,7 +73,8 @@ class BackupUpkeep:
         async with self._database.read() as read:
             settings = await get_settings(read)
         kind = Kind(settings.backup_schedule_kind)
-        made = await self._backups.create(kind, Reason.SCHEDULED, report, settings=settings)
+        incremental = settings.backup_incremental and kind is Kind.SQL
+        made = await self._backups.create(kind, Reason.SCHEDULED, report, settings=settings, incremental=incremental)
         made = await self._backups.verify(made.id, report)
         if not made.is_good:
             async with self._database.transaction() as tx:

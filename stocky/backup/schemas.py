@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from stocky.backup.chains import parents_of
 from stocky.backup.dump.tables import api_name
 from stocky.backup.encryption.format import Method
 from stocky.backup.requests import TableChanges
@@ -110,6 +111,13 @@ class NewSystemBackup(Struct, forbid_unknown_fields=True):
 
     kind: Kind
     verify: Annotated[bool, Meta(description="Test-restore it as soon as it is made")] = False
+    incremental: Annotated[
+        bool,
+        Meta(
+            description="Kind `sql`: hold only the events since the last such backup, and all other tables whole; the"
+            " first one is whole"
+        ),
+    ] = False
 
 
 class StartedJob(Struct, kw_only=True):
@@ -245,11 +253,31 @@ class Backup(Struct, kw_only=True):
     offsite: Annotated[
         list[OffsiteMark], Meta(description="Its copies off site; empty where none are configured, or none is made")
     ] = []
+    is_increment: Annotated[
+        bool, Meta(description="Whether it holds only the events since another backup, without which it is of no use")
+    ] = False
+    parent_id: Annotated[
+        str | None,
+        Meta(description="Of an increment: the `timestamp` of the backup that it continues; null if missing"),
+    ] = None
+    base_id: Annotated[
+        str | None, Meta(description="Of an increment: the `timestamp` of the whole backup at the start of its chain")
+    ] = None
+    position: Annotated[
+        int | None, Meta(description="The id of the last event from which an increment can continue it")
+    ] = None
 
     @classmethod
     def of(
-        cls, stored: StoredBackup, base_path: str, marks: dict[str, OffsiteCopy], locked_by: str | None = None
+        cls,
+        stored: StoredBackup,
+        base_path: str,
+        marks: dict[str, OffsiteCopy],
+        backups: list[StoredBackup],
+        locked_by: str | None = None,
     ) -> Backup:
+        """`backups` are all stored backups."""
+        parents = parents_of(stored, backups)
         return cls(
             timestamp=stored.id,
             kind=stored.kind,
@@ -273,6 +301,10 @@ class Backup(Struct, kw_only=True):
             problems=stored.problems,
             download_url=download_url(base_path, stored.id),
             offsite=OffsiteMark.of(marks),
+            is_increment=stored.parent_sha256 is not None,
+            parent_id=parents[0].id if parents else None,
+            base_id=next((each.id for each in parents if each.parent_sha256 is None), None),
+            position=stored.mark.position if stored.mark is not None else None,
         )
 
 

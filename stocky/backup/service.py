@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -15,14 +15,18 @@ import msgspec
 from stocky import clock
 from stocky.backup.archive.contents import contents_of, incomplete_archive_warnings
 from stocky.backup.archive.reading import open_backup
+from stocky.backup.chains import children_of, parents_of
 from stocky.backup.dump.format import Header
+from stocky.backup.dump.ledger import Continued
 from stocky.backup.encryption.format import Method
 from stocky.backup.encryption.settings import EncryptionSettings
+from stocky.backup.increments import find_continued
+from stocky.backup.load.parents import find_parents
 from stocky.backup.offsite.policy import OffsitePolicy
 from stocky.backup.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.backup.store import RETENTION, Kind, Reason, Store, StoredBackup
 from stocky.config import Config
-from stocky.errors import BadRequest, Conflict, Locked, TooLarge
+from stocky.errors import BadRequest, Conflict, Locked, NotFound, TooLarge
 from stocky.progress import ProgressCallback
 from stocky.settings.schemas import Settings
 from stocky.worker.process import run_worker, stream_worker
@@ -52,21 +56,44 @@ class Backups:
         *,
         id: str | None = None,
         settings: Settings | None = None,
+        incremental: bool = False,
     ) -> StoredBackup:
         """Makes and stores a backup, under the reserved `id` if given.
 
-        `settings` are written to an archive beside the database.
+        `settings` are written to an archive beside the database. With `incremental` a dump is an increment of the last
+        such one, or its whole ledger is the base for the next: see `find_continued`.
 
         Raises OutOfSpace or Unavailable and leaves no file behind.
         """
         reserved = id if id is not None else await asyncio.to_thread(self.store.reserve_id)
+        settings = settings or Settings()
         try:
-            return await self._create(kind, reason, report, reserved, settings or Settings())
+            if not incremental:
+                return await self._create(kind, reason, report, reserved, settings)
+            assert kind is Kind.SQL
+            found = await find_continued(self.store, settings.backup_base_days)
+            if found is None:
+                return await self._create(kind, reason, report, reserved, settings, is_marked=True)
+            parent, continued = found
+            # Held, so that it does not expire meanwhile.
+            await asyncio.to_thread(self.store.begin_test, parent.id)
+            try:
+                return await self._create(kind, reason, report, reserved, settings, is_marked=True, continued=continued)
+            finally:
+                await asyncio.to_thread(self.store.end_test, parent.id)
         finally:
             await asyncio.to_thread(self.store.release_id, reserved)
 
     async def _create(
-        self, kind: Kind, reason: Reason, report: ProgressCallback, id: str, settings: Settings
+        self,
+        kind: Kind,
+        reason: Reason,
+        report: ProgressCallback,
+        id: str,
+        settings: Settings,
+        *,
+        is_marked: bool = False,
+        continued: Continued | None = None,
     ) -> StoredBackup:
         created_at = clock.now()
         async with workspace(self._config.backup_dir) as directory:
@@ -74,8 +101,16 @@ class Backups:
             if kind is Kind.ARCHIVE:
                 made = await archive_to_file(self._config, file, settings, report)
             else:
-                made = await dump_to_file(self._config, file, report, encryption=self._config.encryption)
+                made = await dump_to_file(
+                    self._config,
+                    file,
+                    report,
+                    encryption=self._config.encryption,
+                    is_marked=is_marked,
+                    continued=continued,
+                )
             self._log_warnings(made)
+            increment = made.header.increment
             backup = StoredBackup(
                 id=id,
                 kind=kind,
@@ -89,11 +124,16 @@ class Backups:
                 app_version=made.header.stocky,
                 schema_version=made.header.schema,
                 dialect=made.header.dialect,
-                rows=made.header.rows,
+                rows=made.header.restored_rows,
                 documents_count=made.documents_count,
                 encryption=self.encryption,
                 warnings=made.warnings,
+                parent_sha256=increment.parent.sha256 if increment is not None else None,
+                base_sha256=increment.base if increment is not None else None,
+                mark=made.mark,
             )
+            if increment is not None and not parents_of(backup, await self.list_backups()):
+                raise Conflict(f"{increment.parent.filename} was deleted while its increment was made; back up again")
             return await asyncio.to_thread(self.store.add_backup, file, backup)
 
     async def write(self, kind: Kind, file: Path, report: ProgressCallback, *, settings: Settings) -> DumpResult:
@@ -121,9 +161,24 @@ class Backups:
         backup = await asyncio.to_thread(self.store.begin_test, id)
         try:
             verification = await self._verify(backup, report, passphrase)
-            return await asyncio.to_thread(self.store.change_metadata, id, verification.noted)
+            tested = await asyncio.to_thread(self.store.change_metadata, id, verification.noted)
+            if tested.problems:
+                await self._note_in_children(tested)
+            return tested
         finally:
             await asyncio.to_thread(self.store.end_test, id)
+
+    async def _note_in_children(self, broken: StoredBackup) -> None:
+        """An increment is as good as its chain: it is not good any more when a part of that does not restore."""
+        problem = f"It continues {broken.filename}, which does not restore"
+
+        def with_problem(backup: StoredBackup) -> StoredBackup:
+            problems = [each for each in backup.problems if each != problem]
+            return msgspec.structs.replace(backup, problems=[*problems, problem])
+
+        for child in children_of(broken, await self.list_backups()):
+            with suppress(NotFound):
+                await asyncio.to_thread(self.store.change_metadata, child.id, with_problem)
 
     async def _verify(self, backup: StoredBackup, report: ProgressCallback, passphrase: str | None) -> Verification:
         try:
@@ -170,7 +225,13 @@ class Backups:
         await asyncio.to_thread(self.store.change_metadata, id, with_problems)
 
     async def remove_backup(self, id: str) -> StoredBackup:
-        """Deletes it. Raises NotFound."""
+        """Deletes it. Raises NotFound, and Conflict naming the increments that could not be restored without it."""
+        backup = await self.get_backup(id)
+        if children := children_of(backup, await self.list_backups()):
+            raise Conflict(
+                f"{backup.filename} is needed by its increments {', '.join(each.filename for each in children)}; delete"
+                " these first, in this order"
+            )
         return await asyncio.to_thread(self.store.remove_backup, id)
 
     def _log_warnings(self, made: DumpResult) -> None:
@@ -202,6 +263,7 @@ class Verification(msgspec.Struct, frozen=True):
         updated = msgspec.structs.replace(backup, verified_at=clock.now(), problems=problems)
         if self.header is None or backup.rows is not None:
             return updated
+        increment = self.header.increment
         # For a file that was copied here this is the first known metadata.
         return msgspec.structs.replace(
             updated,
@@ -209,8 +271,10 @@ class Verification(msgspec.Struct, frozen=True):
             app_version=self.header.stocky,
             schema_version=self.header.schema,
             dialect=self.header.dialect,
-            rows=self.header.rows,
+            rows=self.header.restored_rows,
             documents_count=self.documents_count,
+            parent_sha256=increment.parent.sha256 if increment is not None else None,
+            base_sha256=increment.base if increment is not None else None,
         )
 
 
@@ -238,6 +302,9 @@ async def verify_file(
                 purpose="verify",
                 max_bytes=config.max_restore_gb * 2**30,
                 accept_edited=accept_edited,
+                parents=await find_parents(
+                    from_file.dump, file, directory, config, passphrase=passphrase, report=report
+                ),
             )
             loaded = await run_worker(request, LoadResult, report)
             lacking = incomplete_archive_warnings(from_file, await contents_of(scratch))
@@ -252,15 +319,28 @@ async def verify_file(
 
 
 async def dump_to_file(
-    config: Config, file: Path, report: ProgressCallback, *, encryption: EncryptionSettings | None = None
+    config: Config,
+    file: Path,
+    report: ProgressCallback,
+    *,
+    encryption: EncryptionSettings | None = None,
+    is_marked: bool = False,
+    continued: Continued | None = None,
 ) -> DumpResult:
     """Writes a compressed dump of the database to `file`, synced to disk, and encrypted where `encryption` says so.
+
+    `is_marked` and `continued`: see DumpRequest.
 
     Raises OutOfSpace or Unavailable and leaves no file behind.
     """
     async with workspace(config.backup_dir) as directory:
         request = DumpRequest(
-            database_url=config.session_url, scratch=str(directory), output=str(file), encryption=encryption
+            database_url=config.session_url,
+            scratch=str(directory),
+            output=str(file),
+            encryption=encryption,
+            is_marked=is_marked,
+            continued=continued,
         )
         try:
             return await run_worker(request, DumpResult, report)

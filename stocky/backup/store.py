@@ -23,7 +23,9 @@ from typing import Annotated
 import msgspec
 
 from stocky import clock
+from stocky.backup.chains import with_chain_problems, without_needed
 from stocky.backup.dump.format import TITLE
+from stocky.backup.dump.ledger import LedgerMark
 from stocky.backup.dump.making import open_owner_only
 from stocky.backup.encryption.format import SUFFIX, Method, method_of, method_of_file
 from stocky.disk import disk_errors, move_new, sync_directory
@@ -138,6 +140,11 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     problems: list[str] = []
     # By the address of the destination.
     offsite: dict[str, OffsiteCopy] = {}
+    # Of an increment: the SHA-256 of the file that it continues, and of the base of its chain.
+    parent_sha256: str | None = None
+    base_sha256: str | None = None
+    # Where its ledger ends, if an increment can continue it.
+    mark: LedgerMark | None = None
 
     @property
     def is_good(self) -> bool:
@@ -189,10 +196,14 @@ class Store:
             self._reservation(_moment(id)).unlink()
 
     def list_backups(self) -> list[StoredBackup]:
-        """All backups, newest first; those dated in the future, by a wrong clock, come last."""
+        """All backups, newest first; those dated in the future, by a wrong clock, come last.
+
+        An increment without one of its parents has that as a problem.
+        """
         if not self.directory.is_dir():
             return []
-        return newest_first(found for file in self.directory.iterdir() if (found := self._find(file)) is not None)
+        backups = (found for file in self.directory.iterdir() if (found := self._find(file)) is not None)
+        return with_chain_problems(newest_first(backups))
 
     def get_backup(self, id: str) -> StoredBackup:
         """Raises NotFound, also for an invalid id."""
@@ -328,7 +339,8 @@ class Store:
                 and backup.expires_at > now + _LONGEST_RETENTION + clock.SKEW
             ):
                 # Made while the clock was ahead: its retention starts now.
-                self.write_metadata(msgspec.structs.replace(backup, expires_at=now + retention))
+                stored = self.get_backup(backup.id)
+                self.write_metadata(msgspec.structs.replace(stored, expires_at=now + retention))
         backups = self.list_backups()
         held = self._holds(backups)
         expired = [
@@ -339,6 +351,7 @@ class Store:
             and not self._tested[each.id]
             and each.id not in held
         ]
+        expired = without_needed(expired, backups)
         for backup in expired:
             self.remove_backup(backup.id)
         if self.directory.is_dir():
@@ -355,7 +368,8 @@ class Store:
     def keep_last(self, count: int, reasons: Iterable[Reason] = COUNTED) -> list[StoredBackup]:
         """Deletes all but the newest `count` backups of each reason; returns the deleted ones.
 
-        The newest verified backup and the one just made always stay, whatever their dates.
+        The newest verified backup and the one just made always stay, whatever their dates, and those that an increment
+        that stays needs.
         """
         removed = []
         stored = self.list_backups()
@@ -364,7 +378,8 @@ class Store:
             backups = [each for each in stored if each.reason is reason]
             good = next((each.id for each in backups if each.is_good), None)
             protected = {good, self._just_made.get(reason), *held}
-            removed += [each for each in backups[count:] if each.id not in protected]
+            removed += [each for each in backups[count:] if each.id not in protected and not self._tested[each.id]]
+        removed = without_needed(removed, stored)
         for backup in removed:
             self.remove_backup(backup.id)
         return removed

@@ -28,6 +28,11 @@ def register(subparsers: Any) -> None:
         choices=["sql", "archive"],
         help="the database only, or everything (default: everything for a FILE.zip, else the database)",
     )
+    parser.add_argument(
+        "--incremental",
+        action="store_true",
+        help="store only the events since the last such backup, and all other tables whole; the first one is whole",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE; - is standard output")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run, parser=parser)
@@ -47,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.output not in (None, "-") and is_zip != (arguments.kind == "archive"):
         # With the other suffix it could be neither verified nor restored.
         arguments.parser.error("an archive must be named FILE.zip, a database dump must not; choose another name")
+    if arguments.incremental and (arguments.kind != "sql" or arguments.output is not None):
+        arguments.parser.error("--incremental makes a stored backup of the database: leave out --kind archive and -o")
     if arguments.output == "-":
         if arguments.kind == "archive":
             arguments.parser.error("an archive cannot be written to standard output: use -o FILE")
@@ -91,7 +98,13 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
     settings = await _settings(config)
     with ProgressBar(quiet=arguments.json) as bar:
         if arguments.output is None:
-            made = await backups.create(Kind(arguments.kind), Reason.COMMAND_LINE, bar, settings=settings)
+            made = await backups.create(
+                Kind(arguments.kind),
+                Reason.COMMAND_LINE,
+                bar,
+                settings=settings,
+                incremental=arguments.incremental,
+            )
             path, size, sha256, rows = backups.store.path(made), made.size_bytes, made.sha256, made.rows or {}
             warnings = made.warnings
         else:

@@ -20,11 +20,15 @@ _LATEST = "latest"
 
 
 class OffsiteFile(NamedTuple):
-    """A file at an off-site destination; `sha256` is None when its metadata was not read."""
+    """A file at an off-site destination; `sha256` is None when its metadata was not read.
+
+    `parents` are the copies that an increment needs.
+    """
 
     destination: BlobSettings
     name: str
     sha256: str | None = None
+    parents: tuple[StoredBackup, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.destination.url}/{self.name}"
@@ -97,6 +101,8 @@ def choose_source(config: Config, arguments: argparse.Namespace) -> Path | Offsi
 def local_file(config: Config, source: Path | OffsiteFile, *, quiet: bool) -> Iterator[Path]:
     """The file itself; one that is off site is fetched to the backup directory, and deleted after the block.
 
+    The parents of an increment are then beside it.
+
     Raises NotFound, BadRequest for a damaged copy, OutOfSpace, Unavailable.
     """
     if isinstance(source, Path):
@@ -112,6 +118,9 @@ def local_file(config: Config, source: Path | OffsiteFile, *, quiet: bool) -> It
         output = directory / source.name
         with ProgressBar(quiet=quiet) as bar:
             asyncio.run(fetch_file(source.destination, source.name, output, source.sha256, bar))
+            for parent in source.parents:
+                file = directory / parent.filename
+                asyncio.run(fetch_file(source.destination, parent.filename, file, parent.sha256, bar))
         yield output
 
 
@@ -148,6 +157,7 @@ def _at_address(config: Config, address: str) -> OffsiteFile:
 
 def _find(config: Config, name: str) -> OffsiteFile:
     """The copy of this name, or the latest; see `may_be_latest`. Destinations that cannot be read are reported."""
+    from stocky.backup.chains import parents_of
     from stocky.backup.offsite.policy import may_be_latest
     from stocky.backup.store import newest_first
     from stocky.errors import NotFound
@@ -157,7 +167,7 @@ def _find(config: Config, name: str) -> OffsiteFile:
         if listing.error is not None:
             print(f"stocky: {listing.error}", file=sys.stderr)
         found += [
-            (copy, destination)
+            (copy, OffsiteFile(destination, copy.filename, copy.sha256, tuple(parents_of(copy, listing.copies))))
             for copy in listing.copies
             if name in (copy.filename, copy.id) or (name == _LATEST and may_be_latest(copy))
         ]
@@ -165,8 +175,7 @@ def _find(config: Config, name: str) -> OffsiteFile:
         which = "without known problems" if name == _LATEST else f"named {name}"
         raise NotFound(f"There is no off-site backup {which}; 'stocky offsite' lists all")
     newest = newest_first(copy for copy, _ in found)[0]
-    destination = next(destination for copy, destination in found if copy is newest)
-    return OffsiteFile(destination, newest.filename, newest.sha256)
+    return next(file for copy, file in found if copy is newest)
 
 
 def _list_destinations(config: Config) -> list[Listing]:

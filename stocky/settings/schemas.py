@@ -28,6 +28,9 @@ Timezone = Annotated[
 BackupCount = Annotated[
     int, Meta(ge=1, le=365, description="The number of scheduled backups to keep, besides the newest valid one")
 ]
+BaseDays = Annotated[
+    int, Meta(ge=1, le=365, description="Increments continue a whole backup for this many days; then a new one is made")
+]
 Days = Annotated[int, Meta(ge=0, le=365, description="Lots that expire within this many days are expiring soon")]
 EmptiedDays = Annotated[
     int, Meta(ge=0, le=3650, description="Lists leave out SKUs that are empty for more days than this; 0 for none")
@@ -49,6 +52,8 @@ class Settings(Struct, kw_only=True, frozen=True):
     backup_schedule_time: TimeOfDay = "03:00"
     backup_schedule_kind: Literal["sql", "archive"] = "archive"
     backup_keep: BackupCount = 7
+    backup_incremental: bool = False
+    backup_base_days: BaseDays = 7
     expiring_soon_days: Days = 7
     emptied_days: EmptiedDays = 90
     currency: Currency = "EUR"
@@ -71,6 +76,8 @@ class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
     backup_schedule_time: TimeOfDay | UnsetType = UNSET
     backup_schedule_kind: Literal["sql", "archive"] | UnsetType = UNSET
     backup_keep: BackupCount | UnsetType = UNSET
+    backup_incremental: bool | UnsetType = UNSET
+    backup_base_days: BaseDays | UnsetType = UNSET
     expiring_soon_days: Days | UnsetType = UNSET
     emptied_days: EmptiedDays | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET

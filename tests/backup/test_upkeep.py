@@ -70,6 +70,33 @@ async def test_backup_is_made_daily_verified_and_rotated(app: Litestar, admin: A
     assert all(datetime.fromisoformat(backup["created_at"]).tzinfo is not None for backup in backups)
 
 
+async def test_increments_continue_a_whole_backup_for_some_days(app: Litestar, admin: AsyncClient, moved: Any) -> None:
+    change = {"backup_schedule_enabled": True, "backup_keep": 2, "backup_schedule_kind": "sql"}
+    made(await admin.patch("/settings", json=change | {"backup_incremental": True, "backup_base_days": 3}))
+    # Those that are stored after each day, the newest first: the last two, and what they need.
+    base, increment = False, True
+    for wanted in (
+        [base],
+        [increment, base],
+        [increment, increment, base],
+        [base, increment, increment, base],
+        [increment, base],
+        [increment, increment, base],
+    ):
+        moved(24)
+        backups = await scheduled(admin, app)
+        assert [each["is_increment"] for each in backups] == wanted
+        assert all(each["is_good"] for each in backups)
+
+
+async def test_archives_are_whole_whatever_the_settings(app: Litestar, admin: AsyncClient, moved: Any) -> None:
+    change = {"backup_schedule_enabled": True, "backup_schedule_kind": "archive", "backup_incremental": True}
+    made(await admin.patch("/settings", json=change))
+    for _ in range(2):
+        moved(24)
+        assert not any(each["is_increment"] for each in await scheduled(admin, app))
+
+
 async def test_missed_backup_is_made_at_the_next_start(
     app: Litestar, admin: AsyncClient, config: Config, moved: Any
 ) -> None:

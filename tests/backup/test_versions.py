@@ -137,7 +137,7 @@ async def test_dump_of_a_newer_version_is_rejected(admin: AsyncClient, config: C
     newer = changed(dump, f"-- schema: {current}\n", f"-- schema: {current + 1}\n")
     for path in ("/backup/import/full", "/backup/import/partial"):
         refused(await admin.post(path, json=as_json(newer, force=True)), 409, "newer")
-    later = changed(dump, "-- format: 1\n", "-- format: 2\n")
+    later = changed(dump, "-- format: 1\n", "-- format: 3\n")
     refused(await admin.post("/backup/import/full", json=as_json(later, force=True)), 409, "newer")
     assert len(await get(admin, "/users/")) == 4
 

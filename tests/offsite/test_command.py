@@ -74,6 +74,25 @@ def test_copy_is_restored_into_an_empty_installation(
     assert [each.name for each in config.backup_dir.iterdir() if each.name.startswith(".work-")] == []
 
 
+@pytest.mark.parametrize("how", ["latest", "name"])
+def test_increment_is_restored_with_its_chain(how: str, environ: dict[str, str], new_machine: dict[str, str]) -> None:
+    async def make() -> StoredBackup:
+        backups = Backups(load(environ))
+        for _ in range(3):
+            made = await backups.create(Kind.SQL, Reason.SCHEDULED, ignore_progress, incremental=True)
+        await copy_outstanding(environ)
+        return made
+
+    last = asyncio.run(make())
+    assert last.parent_sha256 is not None
+    source = ["--offsite", "latest" if how == "latest" else last.filename]
+    checked = stocky(new_machine, "verify", *source)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    restored = stocky(new_machine, "restore", *source, "--force")
+    assert restored.returncode == 0, restored.stderr
+    assert stocky(new_machine, "check").returncode == 0
+
+
 def test_copies_are_listed_without_a_database(environ: dict[str, str], new_machine: dict[str, str]) -> None:
     backup = back_up(environ)
     listed = stocky(new_machine, "offsite")

@@ -98,6 +98,25 @@ async def test_backup_made_by_the_command_is_copied(app: Litestar, admin: AsyncC
 
 
 @pytest.mark.one_database
+async def test_increment_is_fetched_with_its_chain(app: Litestar, admin: AsyncClient, config: Config) -> None:
+    chain = []
+    for name in ("Tea", "Coffee", "Flour"):
+        await new_item(admin, name)
+        body = {"kind": "sql", "incremental": True, "verify": True}
+        chain.append(await done(admin, await admin.post("/system/backup", json=body)))
+    await copied(admin, app)
+    for each in reversed(chain):
+        assert (await admin.delete(f"/system/backup/{each['timestamp']}")).status_code == 204
+    last = chain[-1]
+    fetched = await done(admin, await admin.post("/system/offsite/fetch", json={"filename": last["filename"]}))
+    assert (fetched["is_increment"], fetched["is_good"], fetched["sha256"]) == (True, True, last["sha256"])
+    listed = await get(admin, "/system/backup/list")
+    assert [each["sha256"] for each in listed] == [each["sha256"] for each in reversed(chain)]
+    await new_item(admin, "Lost")
+    await done(admin, await admin.post(f"/system/backup/{fetched['timestamp']}/restore?force=true"))
+    assert {each["name"] for each in await get(admin, "/items/")} == {"Tea", "Coffee", "Flour"}
+
+
 async def test_unknown_copies_cannot_be_fetched(admin: AsyncClient, member: AsyncClient) -> None:
     name = "stocky_backup_20260101_000000.sql.gz"
     refused(await admin.post("/system/offsite/fetch", json={"filename": "../secret-key"}), 404, "no off-site copy")

@@ -17,6 +17,8 @@ AT_FIRST = {
     "backup_schedule_time": "03:00",
     "backup_schedule_kind": "archive",
     "backup_keep": 7,
+    "backup_incremental": False,
+    "backup_base_days": 7,
     "expiring_soon_days": 7,
     "emptied_days": 90,
     "currency": "EUR",
@@ -53,6 +55,8 @@ async def test_only_changes_are_audited(admin: AsyncClient) -> None:
     [
         {"backup_keep": 0},
         {"backup_keep": 366},
+        {"backup_base_days": 0},
+        {"backup_incremental": "sometimes"},
         {"backup_keep": "many"},
         {"backup_schedule_time": "24:00"},
         {"backup_schedule_time": "3 o'clock"},

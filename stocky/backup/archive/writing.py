@@ -42,7 +42,7 @@ def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResu
     ):
         # The dump is already compressed; its size is unknown in advance and may exceed 4 GiB.
         with archive.open(DATABASE, "w", force_zip64=True) as member:
-            dumped, contents = dump_into(member, request.database_url, Path(request.scratch), report)
+            dumped, contents = dump_into(member, request, report)
         refuse_too_many(len(contents))
         settings = msgspec.json.format(msgspec.json.encode(request.settings))
         archive.writestr(SETTINGS, settings)

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from stocky.backup.dump.format import Dialect, TableDigest
+from stocky.backup.dump.format import LEDGER, Dialect, TableDigest
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
 
@@ -37,11 +37,14 @@ class Lines(NamedTuple):
     rows: int
 
 
-def insert_lines(connection: sqlite3.Connection, table: str, style: Dialect) -> Iterator[Lines]:
-    """All rows of the table in order, in chunks of about CHUNK bytes."""
+def insert_lines(
+    connection: sqlite3.Connection, table: str, style: Dialect, after: int | None = None
+) -> Iterator[Lines]:
+    """All rows of the table in order, or those with ids above `after`, in chunks of about CHUNK bytes."""
+    start = "" if after is None else f"WHERE id > {after:d}"
     waiting: list[str] = []
     size = 0
-    for (line,) in connection.execute(line_query(connection, table, style)):
+    for (line,) in connection.execute(line_query(connection, table, style, start=start)):
         waiting.append(line)
         size += len(line)
         if size > CHUNK:
@@ -74,16 +77,21 @@ def keyed_lines(
         yield tuple(values), line
 
 
-def table_digests(connection: sqlite3.Connection, style: Dialect) -> dict[str, TableDigest]:
-    """The digest of each data table in a dump of that dialect."""
+def table_digests(connection: sqlite3.Connection, style: Dialect, after: int | None = None) -> dict[str, TableDigest]:
+    """The digest of each data table in a dump of that dialect, with the events after `after` in an increment."""
     names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
     known = stocky_objects("sqlite").tables
-    return {name: _digest(connection, name, style) for (name,) in names if name in known and is_data(name)}
+    return {
+        name: table_digest(connection, name, style, after if name == LEDGER else None)
+        for (name,) in names
+        if name in known and is_data(name)
+    }
 
 
-def _digest(connection: sqlite3.Connection, table: str, style: Dialect) -> TableDigest:
+def table_digest(connection: sqlite3.Connection, table: str, style: Dialect, after: int | None = None) -> TableDigest:
+    """The digest of a table, or of its rows with ids above `after`."""
     rows, hashed = 0, hashlib.sha256()
-    for lines in insert_lines(connection, table, style):
+    for lines in insert_lines(connection, table, style, after):
         rows += lines.rows
         hashed.update(lines.text)
     return TableDigest(rows, hashed.hexdigest())

@@ -18,12 +18,12 @@ def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
     """Handles a DumpRequest. Raises OutOfSpace or Unavailable."""
     if request.output is None:
         with encrypting(sys.stdout.buffer, request.encryption) as target:
-            result, _ = dump_into(target, request.database_url, Path(request.scratch), report)
+            result, _ = dump_into(target, request, report)
         sys.stdout.buffer.flush()
         return result
     with open(request.output, "wb", opener=open_owner_only) as file:
         with encrypting(file, request.encryption) as target:
-            result, _ = dump_into(target, request.database_url, Path(request.scratch), report)
+            result, _ = dump_into(target, request, report)
         file.flush()
         os.fsync(file.fileno())
     if request.encryption is None:
@@ -33,21 +33,23 @@ def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
 
 
 def dump_into(
-    target: Output, database_url: str, scratch: Path, report: ProgressCallback
+    target: Output, request: DumpRequest, report: ProgressCallback
 ) -> tuple[DumpResult, list[tuple[str, int]]]:
-    """Writes a compressed snapshot of the database to `target`. `scratch` is a private directory.
+    """Writes a compressed snapshot of the database to `target`.
 
     The second result is the SHA-256 and size of each document content in the snapshot.
     """
+    database_url, is_marked, continued = request.database_url, request.is_marked, request.continued
     with Writer(target, report) as writer:
         if database_url.startswith("sqlite:"):
             from stocky.backup.dump.sqlite import write_sqlite
 
-            write_sqlite(writer, Path(database_url.removeprefix("sqlite:///")), scratch)
+            path = Path(database_url.removeprefix("sqlite:///"))
+            write_sqlite(writer, path, Path(request.scratch), is_marked=is_marked, continued=continued)
         else:
             from stocky.backup.dump.postgres import write_postgres
 
-            write_postgres(writer, database_url)
+            write_postgres(writer, database_url, is_marked=is_marked, continued=continued)
         return writer.finish(), writer.contents
 
 

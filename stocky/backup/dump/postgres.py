@@ -6,12 +6,15 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from stocky.backup.dump.foreign_objects import foreign_objects_in_postgres, foreign_objects_warnings
+from stocky.backup.dump.format import LEDGER
+from stocky.backup.dump.ledger import Continued, mark_in_postgres, settled_position
 from stocky.backup.dump.lines import CHUNK
 from stocky.backup.dump.objects import refuse_newer, stocky_objects
 from stocky.backup.dump.postgres_schema import Table, read_schema
@@ -61,30 +64,33 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPED = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\\": b"\\"}
 
 
-def write_postgres(writer: Writer, database_url: str) -> None:
-    """Writes header, schema and rows; not the footer.
+def write_postgres(
+    writer: Writer, database_url: str, *, is_marked: bool = False, continued: Continued | None = None
+) -> None:
+    """Writes header, schema and rows; not the footer. See `write_sqlite`.
 
     Raises Unavailable when the database cannot be read, Conflict when a newer Stocky migrated it.
     """
-    asyncio.run(_dump(writer, database_url))
+    asyncio.run(_dump(writer, database_url, is_marked, continued))
 
 
-async def _dump(writer: Writer, database_url: str) -> None:
+async def _dump(writer: Writer, database_url: str, is_marked: bool, continued: Continued | None) -> None:
     with translate_errors():
         async with session(database_url, application="stocky backup") as connection:
-            await _dump_by(writer, connection)
+            await _dump_by(writer, connection, is_marked, continued)
 
 
-async def _dump_by(writer: Writer, connection: Any) -> None:
+async def _dump_by(writer: Writer, connection: Any, is_marked: bool, continued: Continued | None) -> None:
     try:
         present = await connection.fetch(_PRESENT, list(stocky_objects("postgres").tables))
         if "_yoyo_migration" not in (names := [row["name"] for row in present]):
             raise Unavailable("There is no Stocky in this database yet; create it with 'stocky migrate'")
+        settled = await settled_position(connection) if is_marked or continued is not None else None
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
             # Before the first read, which fixes the snapshot: then a restore is seen completely or not at all.
             await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE")
-            await _write(writer, connection)
+            await _write(writer, connection, settled, continued)
     except asyncpg.LockNotAvailableError as error:
         raise Unavailable("A restore is replacing the data; back up again after it") from error
     finally:
@@ -135,7 +141,7 @@ class Snapshot:
         return name
 
 
-async def _write(writer: Writer, connection: Any) -> None:
+async def _write(writer: Writer, connection: Any, settled: tuple[int, int] | None, continued: Continued | None) -> None:
     newest: str = await connection.fetchval("SELECT max(migration_id) FROM _yoyo_migration")
     number = number_of(newest)
     refuse_newer("postgres", number)
@@ -146,7 +152,18 @@ async def _write(writer: Writer, connection: Any) -> None:
         table.name: await connection.fetchval(f'SELECT count(*) FROM "{table.name}"')  # noqa: S608 - ours
         for table in schema.tables
     }
-    writer.begin("postgres", number, rows)
+    increment = None
+    ledger = next((table for table in schema.tables if table.name == LEDGER), None)
+    if ledger is not None:
+        total = rows[LEDGER]
+        if continued is not None and await _continues(connection, ledger, number, total, continued):
+            increment = continued.increment(total)
+            rows[LEDGER] = total - continued.mark.events
+            # During a long transaction the next increment starts where this one does.
+            writer.mark = continued.mark
+        if settled is not None:
+            writer.mark = await mark_in_postgres(connection, partial(_query, ledger), total, settled)
+    writer.begin("postgres", number, rows, increment)
     if "document" in rows:
         writer.contents = [(row[0], row[1]) for row in await connection.fetch(CONTENTS)]
     writer.write(_BEGIN)
@@ -156,7 +173,9 @@ async def _write(writer: Writer, connection: Any) -> None:
         writer.write(table.statement)
         if has_rows_in_dump(table.name):
             lines = _Lines(writer, table.name)
-            await connection.copy_from_query(_query(table), output=lines.take)
+            is_part = increment is not None and table.name == LEDGER
+            condition = f"WHERE id > {increment.after:d}" if increment is not None and is_part else ""
+            await connection.copy_from_query(_query(table, condition), output=lines.take)
             lines.flush()
     for table in schema.tables:
         for column in table.columns:
@@ -167,14 +186,23 @@ async def _write(writer: Writer, connection: Any) -> None:
     writer.write("COMMIT;\n")
 
 
-def _query(table: Table) -> str:
-    """A query of one column: the INSERT lines of the table in key order."""
+async def _continues(connection: Any, ledger: Table, schema: int, total: int, continued: Continued) -> bool:
+    """Whether the ledger begins with that of the parent."""
+    name, _, table = continued.mark.ledger.partition(" ")
+    if name != "postgres" or not table.isdecimal() or continued.schema != schema:
+        return False
+    end = int(table), continued.mark.position
+    return await mark_in_postgres(connection, partial(_query, ledger), total, end) == continued.mark
+
+
+def _query(table: Table, condition: str = "") -> str:
+    """A query of one column: the INSERT lines of the table, or of those that fulfil `condition`, in key order."""
     values = ", ".join(_literal(column.name, column.type) for column in table.columns)
     types = {column.name: column.type for column in table.columns}
     order = ", ".join(f'"{name}"{_collation(types[name])}' for name in table.key)
     return (
         f"""SELECT concat('INSERT INTO "{table.name}" VALUES(', concat_ws(',', {values}), ');')"""  # noqa: S608 - ours
-        f' FROM "{table.name}"' + (f" ORDER BY {order}" if order else "")
+        f' FROM "{table.name}" {condition}' + (f" ORDER BY {order}" if order else "")
     )
 
 

@@ -15,8 +15,11 @@ from typing import NamedTuple
 
 from stocky.backup.dump.comparing import Comparison
 from stocky.backup.dump.foreign_objects import foreign_objects_in_sqlite, foreign_objects_warnings
+from stocky.backup.dump.format import Increment
+from stocky.backup.dump.ledger import Continued, count_in_sqlite, mark_in_sqlite
 from stocky.backup.dump.lines import CHUNK, joined_lines, rowid_key
 from stocky.backup.dump.objects import Objects, refuse_newer, stocky_objects, table_statement
+from stocky.backup.dump.sqlite_increment import copy_increment
 from stocky.backup.dump.tables import has_rows_in_dump, is_index_of_search
 from stocky.backup.dump.writing import CONTENTS, Writer
 from stocky.db.migration_files import number_of
@@ -45,17 +48,31 @@ class _Object(NamedTuple):
     columns: tuple[str, ...] = ()
 
 
-def write_sqlite(writer: Writer, path: Path, scratch: Path) -> None:
+def write_sqlite(
+    writer: Writer, path: Path, scratch: Path, *, is_marked: bool = False, continued: Continued | None = None
+) -> None:
     """Writes header, schema and rows; not the footer.
+
+    With `is_marked` an increment can continue it. With `continued` it is an increment itself, unless the ledger does
+    not continue that dump: then it is a whole dump.
 
     Raises OutOfSpace, Unavailable when the database cannot be read, Conflict when the dump could not be restored.
     """
     copy = scratch / "copy.db"
+    increment = None
     with translate_errors():
-        take_copy(path, copy)
-        writer.warnings = foreign_objects_warnings(_drop_unreadable(copy))
+        if continued is not None:
+            if found := copy_increment(path, copy, continued, _schema_of(path)):
+                increment, writer.mark, writer.warnings = found
+            else:
+                copy.unlink(missing_ok=True)
+        if increment is None:
+            take_copy(path, copy)
+            writer.warnings = foreign_objects_warnings(_drop_unreadable(copy))
         with closing(_opened(copy)) as connection, closing(_opened(copy)) as second:
-            _write(writer, connection, second)
+            if is_marked and increment is None:
+                writer.mark = mark_in_sqlite(connection, count_in_sqlite(connection))
+            _write(writer, connection, second, increment)
     copy.unlink()
 
 
@@ -95,7 +112,9 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Connection) -> None:
+def _write(
+    writer: Writer, connection: sqlite3.Connection, second: sqlite3.Connection, increment: Increment | None
+) -> None:
     objects = connection.execute(_OBJECTS).fetchall()
     schema = _schema(connection)
     known = stocky_objects("sqlite", schema)
@@ -105,7 +124,7 @@ def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Conne
         if _is_included(kind, name, known)
     }
     included = {each.name: each.columns for each in wanted.values() if each.kind == "table"}
-    writer.begin("sqlite", schema, {table: _count(connection, table) for table in sorted(included)})
+    writer.begin("sqlite", schema, {table: _count(connection, table) for table in sorted(included)}, increment)
     if "document" in included:
         writer.contents = connection.execute(CONTENTS).fetchall()
     _create_views(connection, [name for kind, name, _ in objects if kind == "table"], included)
@@ -233,6 +252,15 @@ def _decide(action: int, first: str | None, *_: object) -> int:
     """Skips iterdump's foreign key check (Python 3.13 on): it reads all rows, and the dump sets the pragma anyway."""
     is_check = action == sqlite3.SQLITE_PRAGMA and first == "foreign_key_check"
     return sqlite3.SQLITE_IGNORE if is_check else sqlite3.SQLITE_OK
+
+
+def _schema_of(path: Path) -> int:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        schema = _schema(connection)
+    refuse_newer("sqlite", schema)
+    return schema
 
 
 def _schema(connection: sqlite3.Connection) -> int:

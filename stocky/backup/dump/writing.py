@@ -13,7 +13,18 @@ from typing import Protocol, Self
 from isal import isal_zlib
 
 from stocky import __version__, clock
-from stocky.backup.dump.format import Dialect, Footer, Header, TableDigest, write_footer, write_header
+from stocky.backup.dump.format import (
+    FORMAT,
+    INCREMENT_FORMAT,
+    Dialect,
+    Footer,
+    Header,
+    Increment,
+    TableDigest,
+    write_footer,
+    write_header,
+)
+from stocky.backup.dump.ledger import LedgerMark
 from stocky.backup.dump.tables import is_data
 from stocky.backup.requests import DumpResult
 from stocky.progress import ProgressCallback
@@ -58,6 +69,8 @@ class Writer:
         self._taken_at = clock.now()
         # The SHA-256 and size of each document content in this snapshot.
         self.contents: list[tuple[str, int]] = []
+        # Where the ledger ends, if an increment can continue this dump.
+        self.mark: LedgerMark | None = None
         # Warnings about objects that the dump lacks.
         self.warnings: list[str] = []
 
@@ -67,10 +80,18 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def begin(self, dialect: Dialect, schema: int, rows: dict[str, int]) -> None:
-        """Writes the header of a snapshot: its schema number and the row count of every table."""
+    def begin(self, dialect: Dialect, schema: int, rows: dict[str, int], increment: Increment | None = None) -> None:
+        """Writes the header of a snapshot: its schema number and the row count of every table in this dump."""
         data = {table: count for table, count in sorted(rows.items()) if is_data(table)}
-        self._header = Header(stocky=__version__, schema=schema, dialect=dialect, taken_at=self._taken_at, rows=data)
+        self._header = Header(
+            stocky=__version__,
+            schema=schema,
+            dialect=dialect,
+            taken_at=self._taken_at,
+            rows=data,
+            format=FORMAT if increment is None else INCREMENT_FORMAT,
+            increment=increment,
+        )
         self._hashes = {table: hashlib.sha256() for table in data}
         self._rows = dict.fromkeys(data, 0)
         self._report_progress()
@@ -100,6 +121,7 @@ class Writer:
             footer=footer,
             bytes=self._bytes,
             sha256=self._sha256.hexdigest(),
+            mark=self.mark,
             warnings=self.warnings,
         )
 

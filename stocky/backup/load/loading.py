@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from stocky.backup.dump.format import Header
+from stocky.backup.dump.format import LEDGER, Header
 from stocky.backup.dump.lines import table_digests
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, is_data
 from stocky.backup.load import scratch
@@ -17,6 +17,7 @@ from stocky.backup.load.checks import FAULTS, check_database, check_rows
 from stocky.backup.load.damage import refuse_damage
 from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
 from stocky.backup.load.dump_text import Unpacked, _describe_dump
+from stocky.backup.load.ledger import LedgerChain
 from stocky.backup.load.reading import Batch, DumpReader
 from stocky.backup.load.rows import Table, tables_of
 from stocky.backup.requests import LoadRequest, LoadResult
@@ -81,14 +82,23 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
         schema = header.schema
         _refuse_other_versions(schema, f"was made by a newer Stocky ({header.stocky}, schema {schema};")
     problems: list[str] = []
+    if header is not None and header.increment is not None and not request.parents:
+        raise BadRequest(f"The backup is an increment, which needs {header.increment.parent.filename}")
 
     def fill(connection: sqlite3.Connection, tables: dict[str, Table]) -> None:
+        chain = None
+        if header is not None and header.increment is not None:
+            chain = LedgerChain(connection, request, header)
+            chain.load_parents(tables, lambda batches: _insert(connection, tables, batches), report)
+            problems.extend(chain.problems)
         try:
             _insert(connection, tables, reader.batches(tables, scratch.known_names()))
         except BadRequest as error:
             if reader.footer is None:
                 _refuse_damage(request, error)
             raise
+        if chain is not None:
+            chain.finish(reader.found[LEDGER].rows if LEDGER in reader.found else 0)
         if request.purpose == "verify" and header is not None:
             problems.extend(_differences(connection, reader, header))
 
@@ -98,6 +108,8 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
     rows = {table: digest.rows for table, digest in reader.found.items() if is_data(table)}
     if reader.footer is not None:
         rows = dict.fromkeys(reader.footer.tables, 0) | rows
+    if header is not None and header.increment is not None:
+        rows[LEDGER] = header.increment.events
     is_as_made = header is not None and not reader.edits
     return LoadResult(rows=rows, header=header, warnings=warnings, problems=problems, is_as_made=is_as_made)
 
@@ -210,7 +222,7 @@ def _differences(connection: sqlite3.Connection, reader: DumpReader, header: Hea
     if reader.edits:
         # The footer describes the rows before the edit.
         return []
-    loaded = table_digests(connection, header.dialect)
+    loaded = table_digests(connection, header.dialect, None if header.increment is None else header.increment.after)
     problems = []
     for table, dumped in reader.footer.tables.items():
         found = loaded.get(table)

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
-from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableDigest, read_footer, read_header
+from stocky.backup.dump.format import COMPLETE, INCREMENT_FORMAT, Footer, Header, TableDigest, read_footer, read_header
 from stocky.backup.load.damage import OTHER_CHECKSUM
 from stocky.backup.load.dump_text import DumpText, Unpacked
 from stocky.backup.load.rows import Row, StatementRejected, Table, end_of_statement, may_be_passed_over, rows_of
@@ -93,7 +93,7 @@ class DumpReader:
             self.header = read_header(self._buffer)
         except ValueError as error:
             raise BadRequest(f"The backup is damaged: {error}") from error
-        if self.header is not None and self.header.format > FORMAT:
+        if self.header is not None and self.header.format > INCREMENT_FORMAT:
             raise Conflict(
                 f"The backup has format {self.header.format} and was made by Stocky {self.header.stocky},"
                 " which is newer than this one; restore it there, or install that version"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from stocky import clock
+from stocky.backup.chains import needed_by, with_chain_problems, without_needed
 from stocky.backup.store import OffsiteCopy, Reason, StoredBackup
 from stocky.config import OffsiteSettings
 
@@ -51,13 +52,15 @@ class OffsitePolicy:
     def list_superfluous(self, copies: list[StoredBackup]) -> list[StoredBackup]:
         """Those of the good copies at one destination, newest first, that its retention deletes.
 
-        The newest copy always stays, as do the newest test-restored one and the one that a restore of the latest takes.
+        The newest copy always stays, as do the newest test-restored one and the one that a restore of the latest takes,
+        and the parents of those increments that stay.
         """
+        copies = with_chain_problems(copies)
         good = [each for each in copies if each.is_good]
         usable = [each for each in copies if may_be_latest(each)]
         protected = {each.filename for each in (*copies[:1], *usable[:1], *good[:1])}
         stays = {each.filename for each in self._newest_of_each_reason(copies)} | protected
-        return [each for each in copies if each.filename not in stays]
+        return without_needed([each for each in copies if each.filename not in stays], copies)
 
     def list_vanished(self, backups: list[StoredBackup], copies: list[StoredBackup], url: str) -> list[StoredBackup]:
         """Those of the stored `backups` that were copied and are not among the `copies` there any more.
@@ -76,8 +79,11 @@ class OffsitePolicy:
         ]
 
     def _within_retention(self, backups: list[StoredBackup]) -> Iterator[StoredBackup]:
+        """The backups that were made here and would stay at a destination, with the parents of increments."""
         made_here = [each for each in backups if each.reason not in NOT_COPIED and each.sha256 is not None]
-        return self._newest_of_each_reason(made_here)
+        newest = list(self._newest_of_each_reason(made_here))
+        wanted = {each.id for each in (*newest, *needed_by(newest, made_here))}
+        return (each for each in made_here if each.id in wanted)
 
     def _newest_of_each_reason(self, backups: Iterable[StoredBackup]) -> Iterator[StoredBackup]:
         counts: Counter[Reason] = Counter()

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from stocky import clock
+from stocky.backup.chains import parents_of
 from stocky.backup.offsite.policy import NOT_COPIED, OffsitePolicy, is_copied, is_described, is_due
 from stocky.backup.offsite.state import DestinationState, read_states, write_states
 from stocky.backup.offsite.transfer import CopyRequest, DescribeRequest, FetchRequest, Listed, ListRequest, Transferred
@@ -138,11 +139,17 @@ class Offsite:
     async def fetch(self, filename: str, url: str | None, report: ProgressCallback) -> StoredBackup:
         """Adds a copy, of any destination or of this one, to the stored backups; it expires after a day.
 
-        A backup that is stored here already, undamaged, is returned instead, and stays as long as that.
+        A backup that is stored here already, undamaged, is returned instead, and stays as long as that. The parents of
+        an increment are fetched, too.
 
         Raises NotFound, BadRequest for a damaged copy, Unavailable or OutOfSpace.
         """
-        destination, copy = await self.find(filename, url)
+        destination, copy, parents = await self.find(filename, url)
+        for parent in reversed(parents):
+            await self._fetch(destination, parent, report)
+        return await self._fetch(destination, copy, report)
+
+    async def _fetch(self, destination: BlobSettings, copy: StoredBackup, report: ProgressCallback) -> StoredBackup:
         for stored in await self._backups.list_backups():
             if stored.sha256 != copy.sha256 or stored.problems:
                 continue
@@ -152,13 +159,18 @@ class Offsite:
                     return await self._backups.keep_for_a_day(stored.id)
         async with workspace(self._directory) as directory:
             output = directory / "fetched"
-            await fetch_file(destination, filename, output, copy.sha256, report)
+            await fetch_file(destination, copy.filename, output, copy.sha256, report)
             fetched = await asyncio.to_thread(self._backups.store.add_fetched, output, copy)
         _log.info("Fetched %s from %s", fetched.filename, destination.url)
         return fetched
 
-    async def find(self, filename: str, url: str | None = None) -> tuple[BlobSettings, StoredBackup]:
-        """The copy under this name and its destination. Raises NotFound, Unavailable when a destination is."""
+    async def find(
+        self, filename: str, url: str | None = None
+    ) -> tuple[BlobSettings, StoredBackup, list[StoredBackup]]:
+        """The copy under this name, its destination, and there the parents of an increment, its own parent first.
+
+        Raises NotFound, Unavailable when a destination is.
+        """
         self.check_known(filename, url)
         unreachable = []
         for destination in self._destinations.values():
@@ -169,7 +181,7 @@ class Offsite:
                 unreachable.append(listed.error)
             for copy in listed.copies:
                 if copy.filename == filename:
-                    return destination, copy
+                    return destination, copy, parents_of(copy, listed.copies)
         if unreachable:
             raise Unavailable("; ".join(unreachable), retry_after=60)
         raise NotFound(f"There is no off-site copy of {filename}; GET /api/v1/system/offsite lists all")
@@ -208,9 +220,11 @@ class Offsite:
     async def _copy(
         self, destination: BlobSettings, backup: StoredBackup, result: Copied, report: ProgressCallback
     ) -> None:
-        file = self._backups.store.path(backup)
         try:
-            await run_worker(CopyRequest(destination=destination, file=str(file), backup=backup), Transferred, report)
+            # As it is stored: that a parent is missing here says nothing of the copies.
+            backup = await self._backups.get_backup(backup.id)
+            file = str(self._backups.store.path(backup))
+            await run_worker(CopyRequest(destination=destination, file=file, backup=backup), Transferred, report)
         except NotFound as error:
             # A user deleted it meanwhile.
             _log.warning("%s", error.detail)
@@ -225,8 +239,10 @@ class Offsite:
             _log.info("Copied %s to %s, and compared the copy", backup.filename, destination.url)
 
     async def _describe(self, destination: BlobSettings, backup: StoredBackup) -> None:
-        request = DescribeRequest(destination=destination, file=str(self._backups.store.path(backup)), backup=backup)
         try:
+            backup = await self._backups.get_backup(backup.id)
+            file = str(self._backups.store.path(backup))
+            request = DescribeRequest(destination=destination, file=file, backup=backup)
             await run_worker(request, msgspec.Raw, _ignore_progress)
         except NotFound as error:
             _log.info("%s", error.detail)

@@ -15,6 +15,7 @@ from typing import ClassVar
 import msgspec
 
 from stocky import clock
+from stocky.backup.chains import with_chain_problems
 from stocky.backup.dump.making import open_owner_only
 from stocky.backup.offsite.copies import (
     list_copies,
@@ -139,7 +140,8 @@ def list_or_tidy(request: ListRequest, report: ProgressCallback) -> Listed:
     destination = open_destination(request.destination)
     copies = list_copies(destination)
     if request.keep is None:
-        return Listed(copies)
+        # Not in the metadata there: the parent may arrive later.
+        return Listed(with_chain_problems(copies))
     report("tidying up", 0, None, "files")
     superfluous = OffsitePolicy(OffsiteSettings(keep=request.keep)).list_superfluous(copies)
     remove_copies(destination, superfluous)

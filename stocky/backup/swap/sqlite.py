@@ -7,6 +7,7 @@ the old data. Renaming files instead would lose what open connections write to t
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -72,6 +73,8 @@ def _replace(
             else NOTHING_REAPPLIED
         )
         _copy_preserved(live, new)
+        # The name of this ledger: no increment continues a backup of the one before.
+        new.execute(f"PRAGMA user_version = {1 + secrets.randbelow(2**31 - 1)}")
         new.execute("COMMIT")
         new.backup(live, progress=_give_up_when_busy)
         # The WAL has grown by the whole database. The data is committed, so a failed checkpoint does no harm.

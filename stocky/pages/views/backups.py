@@ -17,6 +17,7 @@ from stocky import clock
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.admin_service import BackupAdministration
+from stocky.backup.chains import children_of, parents_of
 from stocky.backup.schemas import Backup, ImportResult, OffsiteMark, PassphraseCheck
 from stocky.backup.store import Kind, StoredBackup, own_name
 from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, TooLarge
@@ -106,8 +107,9 @@ async def ask_to_delete(request: Request[Any, Any, Any], backups: BackupAdminist
     """Asks whether to delete a backup."""
     stored = await backups.backups.list_backups()
     backup = await backups.backups.get_backup(backup_id)
+    children = children_of(backup, stored)
     is_last_good = backup.is_good and not any(each.is_good and each.id != backup.id for each in stored)
-    return page(request, "backup-delete.html", backup=backup, contents=CONTENTS, is_last_good=is_last_good)
+    return page(request, "backup-delete.html", backup=backup, children=children, is_last_good=is_last_good)
 
 
 @post("/backups/{backup_id:str}/delete", opt=admins)
@@ -169,6 +171,7 @@ async def _page(
         timezone=state.timezone,
         reasons=REASONS,
         contents=CONTENTS,
+        bases={each.id: next(iter(parents_of(each, stored)[-1:]), None) for each in stored if each.parent_sha256},
         upload_error=upload.general_error or upload.error("file"),
         max_upload_mb=state.config.max_upload_mb,
         backup_directory=str(state.config.backup_dir),

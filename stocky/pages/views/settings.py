@@ -37,7 +37,9 @@ async def show_settings(request: Request[Any, Any, Any], state: State, read: Con
 async def change_settings(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
     """Saves the settings."""
     elsewhere = ["timezone", "measure_rules"]
-    form = await read_form(request, SettingsChange, boxes=["backup_schedule_enabled"], without=elsewhere)
+    form = await read_form(
+        request, SettingsChange, boxes=["backup_schedule_enabled", "backup_incremental"], without=elsewhere
+    )
     if not form.errors:
         with form.catching():
             async with state.database.transaction() as tx:

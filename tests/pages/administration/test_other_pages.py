@@ -37,6 +37,8 @@ SETTINGS = {
     "backup_schedule_time": "02:30",
     "backup_schedule_kind": "sql",
     "backup_keep": "3",
+    "backup_incremental": "true",
+    "backup_base_days": "5",
     "expiring_soon_days": "10",
     "emptied_days": "30",
     "currency": "CHF",
@@ -63,10 +65,14 @@ async def test_settings(browse: Browse, admin: AsyncClient) -> None:
         **SETTINGS,
         "backup_schedule_enabled": True,
         "backup_keep": 3,
+        "backup_incremental": True,
+        "backup_base_days": 5,
         "expiring_soon_days": 10,
         "emptied_days": 30,
     }
-    assert "At 02:30" in (await browser.show("/backups")).text
+    backups = (await browser.show("/backups")).text
+    assert "At 02:30" in backups
+    assert "all of them again after 5 days" in backups
     off = {name: value for name, value in SETTINGS.items() if name != "backup_schedule_enabled"}
     assert (await browser.submit("/settings", off)).status_code == 303
     assert (await get(admin, "/settings/"))["backup_schedule_enabled"] is False
