@@ -117,6 +117,7 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /backup/import/partial": {"backup_data": "eA==", "tables": ["x"]},
     "POST /backup/import/full": {"backup_data": "eA==", "force": True},
     "POST /system/backup": {"kind": "nothing"},
+    "POST /system/encryption/passphrase": {"passphrase": "not the one that is set"},
     "POST /system/offsite/fetch": {"filename": "stocky_backup_20260101_000000.sql.gz"},
     "PATCH /settings": {"backup_schedule_time": "25:00"},
     "POST /webhooks": {

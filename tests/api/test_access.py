@@ -235,6 +235,8 @@ ACCESS = {
     "POST /backup/upload/import/full": ADMINS,
     "POST /system/backup": ADMINS,
     "GET /system/backup/list": ADMINS,
+    "GET /system/encryption": ADMINS,
+    "POST /system/encryption/passphrase": ADMINS,
     "GET /system/offsite": ADMINS,
     "POST /system/offsite/fetch": ADMINS,
     "GET /system/backup/{timestamp:str}/download": ADMINS,
