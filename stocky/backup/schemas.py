@@ -115,7 +115,8 @@ class NewSystemBackup(Struct, forbid_unknown_fields=True):
         bool,
         Meta(
             description="Kind `sql`: hold only the events since the last such backup, and all other tables whole; the"
-            " first one is whole"
+            " first one is whole",
+            examples=[False],
         ),
     ] = False
 
