@@ -10,6 +10,8 @@ export function attach(input) {
   const list = document.getElementById(input.getAttribute("aria-controls"));
   const id = field.querySelector('input[type="hidden"]');
   let timer, control, current = -1, searched = null;
+  // Typed before this script was there: the id belongs to the text before.
+  if (input.value !== input.defaultValue) id.value = "";
   let chosen = { id: id.value, text: input.value };
 
   const options = () => [...list.querySelectorAll('[role="option"]')];

@@ -84,7 +84,7 @@ export function setMode(mode) {
 export function setLocation(location) {
   remembered.place = location;
   locationId.value = location?.id ?? "";
-  locationText.value = location?.name ?? "";
+  locationText.value = locationText.defaultValue = location?.name ?? "";
   if (location?.id) remembered.places = [location, ...remembered.places.filter((each) => each.id !== location.id)].slice(0, MOST_LOCATIONS);
   remember();
   drawLocations();
@@ -506,7 +506,7 @@ locationText.addEventListener("focus", () => locationText.select());
 function takeTypedLocation() {
   const name = locationText.value.trim();
   if (!name) setLocation(null);
-  else if (!locationId.value) setLocation(name === remembered.place?.name ? remembered.place : { name });
+  else if (name !== remembered.place?.name) setLocation({ name });
 }
 locationText.addEventListener("blur", () => setTimeout(takeTypedLocation));
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,6 +193,34 @@ async def test_typed_location_is_the_one_of_that_name(opener: Opener) -> None:
     await page.locator("#f-code").focus()
     await scan(page, barcode)
     await expect(page.locator("#session .event").first).to_contain_text("1 at Pantry, top shelf")
+
+
+@pytest.mark.parametrize("path", ["/scan?mode=add&location_id=1", "/items/new?location_id=1"])
+async def test_location_typed_before_its_list_is_loaded(opener: Opener, path: str) -> None:
+    page = await opener("/scan", service_workers="block")
+    item_id, barcode = await new_item(page)
+    is_typed = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await is_typed.wait()
+        await route.continue_()
+
+    await page.route("**/picker.js", wait)
+    await page.goto(path, wait_until="commit")
+    if path.startswith("/scan"):
+        await page.locator(READY).wait_for()
+    await page.locator("#f-location_id").fill("elsewhere")
+    is_typed.set()
+    await page.locator("#f-location_id[data-ready]").wait_for()
+    # The id in the page belongs to the text before.
+    assert await page.locator("input[name=location_id]").input_value() == ""
+    if path.startswith("/scan"):
+        await Keys(page).scan(barcode)
+        await page.locator("#refused li", has_text="elsewhere").wait_for()
+        assert await total(page, item_id) == 0
+    # The worker, from whose cache the list would come, is refused with an error on the console.
+    assert [each for each in opener.problems if "service worker" not in each.lower()] == []
+    opener.problems.clear()
 
 
 async def test_what_a_device_has_stored_is_read(opener: Opener) -> None:
