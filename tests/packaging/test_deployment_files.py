@@ -173,10 +173,12 @@ def test_proxy_continues_while_processes_are_replaced(databases: TestDatabases, 
                 assert {write(number) for number in range(10)} == {201}
                 one.stop()
                 # A write on a connection that was open to it is not tried elsewhere: it may have been carried out.
-                answers = [write(number) for number in range(10, 13)]
+                answers: list[int] = []
+                while answers[-5:] != [201] * 5:
+                    assert len(answers) < 50
+                    answers.append(write(10 + len(answers)))
                 assert set(answers) <= {201, 502}
-                assert {write(number) for number in range(13, 20)} == {201}
-                assert len(client.get("/api/v1/items/?search=item").json()) == 17 + answers.count(201)
+                assert len(client.get("/api/v1/items/?search=item").json()) == 10 + answers.count(201)
 
 
 def test_manifests_fit_stocky_and_each_other(tmp_path: Path) -> None:
