@@ -227,11 +227,13 @@ class Jobs:
         return task
 
     def _abandon(self, run: Run) -> None:
-        """Stops an attempt whose lease was lost; the end that it writes is not accepted any more."""
-        if run.is_claimed and run.task is not None and not run.is_abandoned:
-            _log.warning("Job %d (%s) has another attempt; this one is stopped", run.job.id, run.job.kind)
+        """Stops an attempt whose lease was lost; its end is not written."""
+        if run.is_claimed and not run.is_abandoned:
             run.is_abandoned = True
-            run.task.cancel()
+            # One that is just ending needs no stop.
+            if run.task is not None and not run.outcome.done():
+                _log.warning("Job %d (%s) was lost to another attempt; this one is stopped", run.job.id, run.job.kind)
+                run.task.cancel()
 
     async def _do(self, run: Run, work: BoundFunction) -> None:
         try:
@@ -311,6 +313,8 @@ class Jobs:
         """
         pause = PROGRESS_SECONDS
         while True:
+            if run.is_abandoned:
+                return True
             try:
                 await write()
                 return True

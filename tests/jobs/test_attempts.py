@@ -90,8 +90,9 @@ async def test_attempt_whose_lease_was_lost_is_stopped(
     assert (job.status, job.attempts) == (JobStatus.RUNNING, 2)
 
 
+@pytest.mark.parametrize("had", [1, 0], ids=["interrupted", "run again"])
 async def test_earlier_attempt_does_not_end_the_job_that_its_process_claimed_again(
-    database: Database, process: Jobs
+    database: Database, config: Config, process: Jobs, had: int
 ) -> None:
     attempts = 0
     begun, going_on = asyncio.Event(), asyncio.Event()
@@ -117,6 +118,7 @@ async def test_earlier_attempt_does_not_end_the_job_that_its_process_claimed_aga
     await begun.wait()
     (first,) = process._tasks
     await interrupt(database)
+    await run_beside(config, f"UPDATE job SET attempts = {had} WHERE id = {id}")
     assert await process._claim()
     async with asyncio.timeout(20):
         await first
@@ -125,7 +127,7 @@ async def test_earlier_attempt_does_not_end_the_job_that_its_process_claimed_aga
     going_on.set()
     await until_idle(process)
     job = await look(database, id)
-    assert (job.status, job.result, job.attempts) == (JobStatus.DONE, "the second", 2)
+    assert (job.status, job.result, job.attempts) == (JobStatus.DONE, "the second", had + 1)
 
 
 async def test_job_that_was_not_claimed_goes_on_without_its_lease(
