@@ -52,45 +52,61 @@ UPDATE job
 RETURNING id, kind, parameters AS parameters_json, max_attempts, attempts, cancel_requested_at;
 
 -- renew_job_leases --
--- Extends the leases of this process's jobs :ids; returns which of them are to stop.
+-- Extends the leases of this process's jobs :ids; a job that is not returned was lost to another process.
 UPDATE job
    SET lease_until = :lease_until
  WHERE owner = :owner AND status = 'running'
    AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-RETURNING id, cancel_requested_at;
+RETURNING id, attempts, cancel_requested_at;
 
 -- note_job_progress --
--- Stores a job's progress; returns whether it is to stop.
+-- Stores the progress of an attempt; returns whether it is to stop.
 UPDATE job
    SET phase = :phase, done = :done, total = :total, unit = :unit
- WHERE id = :id AND owner = :owner AND status = 'running'
-RETURNING id, cancel_requested_at;
+ WHERE id = :id AND owner = :owner AND attempts = :attempts AND status = 'running'
+RETURNING id, attempts, cancel_requested_at;
 
 -- end_job --
--- Stores a job's result or error.
+-- Stores the result or error of an attempt, which ends the job.
 UPDATE job
    SET status = :status, result = :result, error = :error, error_status = :error_status, finished_at = :finished_at,
        phase = :phase, done = :done, total = :total, unit = :unit, lease_until = NULL
- WHERE id = :id AND owner = :owner AND status = 'running';
+ WHERE id = :id AND owner = :owner AND attempts = :attempts AND status = 'running';
 
 -- put_job_back --
--- Queues a failed job for another attempt.
+-- Queues a job for another attempt after one that failed. With :can_stop, a job that is to stop is cancelled instead;
+-- without, the request is withdrawn.
 UPDATE job
-   SET status = 'queued', error = :error, run_after = :run_after, lease_until = NULL, owner = NULL
- WHERE id = :id AND owner = :owner AND status = 'running';
+   SET status = CASE WHEN cancel_requested_at IS NOT NULL AND CAST(:can_stop AS BOOLEAN) THEN 'cancelled'
+                     ELSE 'queued' END,
+       error = CASE WHEN cancel_requested_at IS NOT NULL AND CAST(:can_stop AS BOOLEAN) THEN 'cancelled'
+                    ELSE :error END,
+       finished_at = CASE WHEN cancel_requested_at IS NOT NULL AND CAST(:can_stop AS BOOLEAN)
+                          THEN coalesce(:now, finished_at) END,
+       cancel_requested_at = CASE WHEN CAST(:can_stop AS BOOLEAN) THEN cancel_requested_at END,
+       run_after = :run_after, lease_until = NULL, owner = NULL
+ WHERE id = :id AND owner = :owner AND attempts = :attempts AND status = 'running'
+RETURNING status;
 
 -- end_interrupted_jobs --
 -- Ends jobs whose process has gone, or that their own process does not run: queued again if they have attempts left,
--- else failed.
+-- else cancelled if a user asked for it, else failed.
 UPDATE job
-   SET status = CASE WHEN attempts < max_attempts THEN 'queued' ELSE 'failed' END,
+   SET status = CASE WHEN attempts < max_attempts THEN 'queued'
+                     WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' ELSE 'failed' END,
        finished_at = CASE WHEN attempts < max_attempts THEN NULL ELSE coalesce(:now, finished_at) END,
        error = 'interrupted: the process of the job has ended', run_after = :now, lease_until = NULL, owner = NULL
  WHERE status = 'running'
    AND ((owner <> :owner AND lease_until < :expired_before)
         OR (owner = :owner AND lease_until < :now
             AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:running AS TEXT)))))
-RETURNING id, kind, status, error;
+RETURNING id, kind, parameters AS parameters_json, status, error, concurrency_key;
+
+-- set_job_key --
+-- Gives a job that waits its concurrency_key.
+UPDATE job
+   SET concurrency_key = :concurrency_key
+ WHERE id = :id AND status = 'queued';
 
 -- cancel_queued_job --
 -- Ends a queued job that is not wanted.
@@ -111,18 +127,21 @@ UPDATE job
  WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- repeat_job --
--- Queues a job again that has failed or was cancelled, as if it were new.
+-- Queues a job again that has failed or was cancelled, as if it were new. With :stops_once it is still one that was
+-- attempted, and may have changed the data.
 UPDATE job
-   SET status = 'queued', run_after = :now, attempts = 0, phase = '', done = 0, total = NULL, unit = '', result = NULL,
-       error = NULL, error_status = NULL, started_at = NULL, finished_at = NULL, owner = NULL,
-       cancel_requested_at = NULL, dismissed_at = NULL
+   SET status = 'queued', run_after = :now, priority = :priority, concurrency_key = :concurrency_key,
+       max_attempts = :max_attempts,
+       attempts = CASE WHEN CAST(:stops_once AS BOOLEAN) AND attempts > 0 THEN 1 ELSE 0 END,
+       phase = '', done = 0, total = NULL, unit = '', result = NULL, error = NULL, error_status = NULL,
+       started_at = NULL, finished_at = NULL, owner = NULL, cancel_requested_at = NULL, dismissed_at = NULL
  WHERE id = :id AND status IN ('failed', 'cancelled');
 
 -- dismiss_job --
--- Marks a failed job as seen.
+-- Marks a failed job, and the earlier failures of its kind, as seen.
 UPDATE job
    SET dismissed_at = :now
- WHERE id = :id AND status = 'failed' AND dismissed_at IS NULL;
+ WHERE id <= :id AND kind = (SELECT kind FROM job WHERE id = :id) AND status = 'failed' AND dismissed_at IS NULL;
 
 -- lock_job --
 -- Locks a job until the transaction ends. No-op: SQLite has one writer.
@@ -162,10 +181,18 @@ SELECT parameters AS parameters_json
  WHERE kind = :kind AND status IN ('queued', 'running');
 
 -- list_repeatable_jobs --
--- The parameters of the jobs of a kind that have failed and may be run again. Refused requests are no failures.
+-- The parameters of the jobs of a kind that may be run again: those that failed or were cancelled since :since. Refused
+-- requests are no failures.
 SELECT parameters AS parameters_json
   FROM job
- WHERE kind = :kind AND status = 'failed' AND dismissed_at IS NULL AND (error_status IS NULL OR error_status >= 500);
+ WHERE kind = :kind AND status IN ('failed', 'cancelled') AND finished_at > :since
+   AND (error_status IS NULL OR error_status >= 500);
+
+-- list_ended_jobs --
+-- The parameters of the jobs of a kind that have ended.
+SELECT parameters AS parameters_json
+  FROM job
+ WHERE kind = :kind AND status IN ('done', 'failed', 'cancelled');
 
 -- remove_old_jobs --
 -- Removes jobs that ended before :before or are not among the last :limit, except recent once_keys. Failed ones that

@@ -1,11 +1,12 @@
 -- Looking up the products of barcodes.
 
 -- find_waiting --
--- The first and the last stub not looked up yet, unless a job is queued for them.
+-- The first and the last stub not looked up yet, unless a job is queued for them, or one with a key :like was cancelled.
 SELECT min(id) AS first, max(id) AS last
   FROM item
  WHERE needs_review AND NOT uda_fetch_attempted AND is_active
    AND NOT EXISTS (SELECT 1 FROM job WHERE kind LIKE 'lookup.%' AND status IN ('queued', 'running'))
+   AND NOT EXISTS (SELECT 1 FROM job WHERE kind = 'lookup.stubs' AND status = 'cancelled' AND once_key LIKE :like)
 HAVING count(*) > 0;
 
 -- find_next_stub --

@@ -64,6 +64,21 @@ class ImportStore:
             with suppress(OSError):
                 (self.directory_of(import_id) / name).unlink(missing_ok=True)
 
+    def touch_upload(self, import_id: str) -> bool:
+        """Makes a stored upload as new, so that no sweep removes it before its job is queued; False without one."""
+        try:
+            os.utime(self.directory_of(import_id) / UPLOAD)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def make_room(self, ended: set[str], most: int) -> None:
+        """Removes the oldest uploads of imports whose job has `ended`, until less than `most` uploads are stored."""
+        uploads = sorted(self.directory.glob(f"*/{UPLOAD}"), key=age, reverse=True)
+        removable = [each.parent.name for each in uploads if each.parent.name in ended]
+        for import_id in removable[: max(0, len(uploads) - most + 1)]:
+            self.finish(import_id)
+
     def remove(self, import_id: str) -> None:
         """Removes all files of an import."""
         shutil.rmtree(self.directory_of(import_id), ignore_errors=True)
@@ -71,7 +86,7 @@ class ImportStore:
     def sweep(self, wanted: set[str]) -> None:
         """Removes files older than RETENTION_SECONDS, and uploads without a job.
 
-        `wanted` are the imports whose job has not ended; their files stay, however old.
+        `wanted` are the imports whose job has not ended or may be run again; their files stay, however old.
         """
         for directory in self.directory.glob("*"):
             if directory.name not in wanted:

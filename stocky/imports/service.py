@@ -47,7 +47,7 @@ from stocky.imports.schemas import (
 )
 from stocky.imports.survey import Survey, survey
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.repository import list_jobs, list_open_jobs, list_repeatable_jobs
+from stocky.jobs.repository import list_ended_jobs, list_jobs, list_open_jobs, list_repeatable_jobs
 from stocky.jobs.schedule import Schedule
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.logs import audit
@@ -113,7 +113,10 @@ class Imports:
 
     async def _require_room(self) -> None:
         if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
-            await self._sweep(keep_failed=False)
+            await self._sweep()
+            async with self._database.read() as read:
+                ended = {each["import_id"] for each in await list_ended_jobs(read, KIND)}
+            await asyncio.to_thread(self.store.make_room, ended, MOST_WAITING)
         if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} imports are waiting already; try again later", retry_after=30)
 
@@ -321,17 +324,15 @@ class Imports:
                     await audit.record(tx, by, "imported", "import", key, details)
         return written
 
-    async def _sweep(self, *, keep_failed: bool = True) -> None:
-        """Removes files that no import needs; failed ones can be run again while there is room for others."""
+    async def _sweep(self) -> None:
+        """Removes files that no import needs, nor a user who may run it again."""
         async with self._database.read() as read:
-            jobs = await list_open_jobs(read, KIND)
-            jobs += await list_repeatable_jobs(read, KIND) if keep_failed else []
+            jobs = [*await list_open_jobs(read, KIND), *await list_repeatable_jobs(read, KIND)]
         await asyncio.to_thread(self.store.sweep, {each["import_id"] for each in jobs})
 
     async def _require_file(self, parameters: dict[str, Any]) -> None:
         """Raises Conflict when the file of an import is gone."""
-        file = self.store.directory_of(parameters["import_id"]) / UPLOAD
-        if not await asyncio.to_thread(file.is_file):
+        if not await asyncio.to_thread(self.store.touch_upload, parameters["import_id"]):
             raise Conflict("The uploaded file is not stored any more; import it again")
 
 

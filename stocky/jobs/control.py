@@ -30,7 +30,9 @@ async def cancel_job(jobs: Jobs, id: int, by: Principal) -> Job:
             await jobs.note_cancelled(tx, job.kind, parameters)
         else:
             await repository.request_job_cancel(tx, id)
-        await audit.record(tx, by, "cancelled", "job", id, {"kind": job.kind})
+        # One that runs may go on to its end.
+        action = "cancelled" if is_waiting else "cancel requested"
+        await audit.record(tx, by, action, "job", id, {"kind": job.kind})
     await jobs.stop(id)
     return await jobs.look(id)
 
@@ -49,17 +51,20 @@ async def retry_job(jobs: Jobs, id: int, by: Principal) -> Job:
     # Files are looked at outside of the transaction.
     await jobs.check_repeatable(job.kind, parameters)
     async with jobs.database.transaction() as tx:
-        job, _ = await repository.lock_job(tx, id)
+        job, parameters = await repository.lock_job(tx, id)
         if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
             raise Conflict(f"Job {id} was run again already; it is {job.status.value}")
-        await repository.repeat_job(tx, id)
+        await repository.repeat_job(tx, job, parameters)
         await audit.record(tx, by, "retried", "job", id, {"kind": job.kind})
     jobs.look_now()
     return await jobs.look(id)
 
 
 async def dismiss_job(jobs: Jobs, id: int, by: Principal) -> Job:
-    """Marks a failed job as seen, which ends its notice. Raises NotFound, and Conflict when it did not fail."""
+    """Marks a failed job and the earlier failures of its kind as seen, which ends their notice.
+
+    Raises NotFound, and Conflict when it did not fail.
+    """
     async with jobs.database.transaction() as tx:
         job, _ = await repository.lock_job(tx, id)
         if job.status is not JobStatus.FAILED:

@@ -79,7 +79,10 @@ async def retry_job(state: State, user: Principal, job_id: PathId) -> Job:
 
 @post("/{job_id:int}/dismiss", opt=admins, status_code=200)
 async def dismiss_job(state: State, user: Principal, job_id: PathId) -> Job:
-    """Mark a failed job as seen: its notice ends, and it is removed as other jobs are. 409 when it did not fail."""
+    """Mark a failed job, and the earlier failures of its kind, as seen: their notice ends. 409 when it did not fail.
+
+    They are removed as other jobs are.
+    """
     return await control.dismiss_job(state.jobs, job_id, user)
 
 

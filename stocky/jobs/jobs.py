@@ -15,7 +15,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ from stocky.db import Connection, Database
 from stocky.db.maintenance_gate import request_epoch
 from stocky.errors import Conflict, OutOfSpace, StockyError, Unavailable
 from stocky.jobs import repository
-from stocky.jobs.kinds import delay_after
+from stocky.jobs.kinds import delay_after, reason_not_to_stop
 from stocky.jobs.repository import ClaimedJob, NewJob
 from stocky.jobs.run import BoundFunction, CancelledByUser, Run
 from stocky.jobs.schemas import Job, JobStatus, Progress
@@ -171,7 +170,7 @@ class Jobs:
             lease_until=clock.now() + LEASE,
         )
         job = await self.database.run(repository.add_running_job, new)
-        self._begin(ClaimedJob(job.id, kind, new.parameters, 1, 1), work)
+        self._begin(ClaimedJob(job.id, kind, new.parameters, 1, 1), work, is_claimed=False)
         return job
 
     async def finished(self, id: int) -> Any:
@@ -214,15 +213,27 @@ class Jobs:
         if (cancelled := self._cancelled.get(kind)) is not None:
             await cancelled(tx, parameters)
 
-    def _begin(self, job: ClaimedJob, work: BoundFunction) -> asyncio.Task[None]:
-        run = self._running[job.id] = Run(job)
+    def _begin(self, job: ClaimedJob, work: BoundFunction, *, is_claimed: bool = True) -> asyncio.Task[None]:
+        if (earlier := self._running.get(job.id)) is not None:
+            self._abandon(earlier)
+        run = self._running[job.id] = Run(job, is_claimed=is_claimed)
         # The job outlives the request, also when the data is replaced meanwhile.
         context = contextvars.copy_context()
         context.run(request_epoch.set, None)
         task = asyncio.create_task(self._do(run, work), name=f"job {job.id}: {job.kind}", context=context)
+        run.task = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _abandon(self, run: Run) -> None:
+        """Stops an attempt whose lease was lost; its end is not written."""
+        if run.is_claimed and not run.is_abandoned:
+            run.is_abandoned = True
+            # One that is just ending needs no stop.
+            if run.task is not None and not run.outcome.done():
+                _log.warning("Job %d (%s) was lost to another attempt; this one is stopped", run.job.id, run.job.kind)
+                run.task.cancel()
 
     async def _do(self, run: Run, work: BoundFunction) -> None:
         try:
@@ -249,7 +260,8 @@ class Jobs:
                 run.outcome.set_result(result)
                 await self._end(run, result=encoded, error=None, status=None)
         finally:
-            self._running.pop(run.job.id, None)
+            if self._running.get(run.job.id) is run:
+                del self._running[run.job.id]
 
     async def _fail(self, run: Run, error: str, status: int | None) -> None:
         job = run.job
@@ -257,9 +269,14 @@ class Jobs:
         is_refusal = status is not None and 400 <= status < 500
         if job.attempts < job.max_attempts and not is_refusal:
             run_after = clock.now() + delay_after(job.kind, job.attempts)
-            await self._write_with_retries(
-                run, partial(self.database.run, repository.put_job_back, self._owner, job.id, error, run_after)
-            )
+            can_stop = reason_not_to_stop(job.kind, job.parameters, run.progress.phase, job.attempts) is None
+
+            async def write() -> None:
+                async with self.database.transaction() as tx:
+                    if await repository.put_job_back(tx, self._owner, job, error, run_after, can_stop=can_stop):
+                        await self.note_cancelled(tx, job.kind, job.parameters)
+
+            await self._write_with_retries(run, write)
         else:
             await self._end(run, result=None, error=error, status=status)
 
@@ -274,7 +291,7 @@ class Jobs:
                 is_ours = await repository.end_job(
                     tx,
                     self._owner,
-                    job.id,
+                    job,
                     run.progress,
                     result=result,
                     error=error,
@@ -296,6 +313,8 @@ class Jobs:
         """
         pause = PROGRESS_SECONDS
         while True:
+            if run.is_abandoned:
+                return True
             try:
                 await write()
                 return True
@@ -323,6 +342,8 @@ class Jobs:
                     _log.warning("Job %d (%s) was interrupted and is %s now", job.id, job.kind, job.status.value)
                     if job.status is JobStatus.FAILED and (ended := self._ended.get(job.kind)):
                         await ended(tx, job.error)
+                    elif job.status is JobStatus.CANCELLED:
+                        await self.note_cancelled(tx, job.kind, job.parameters)
         except (Unavailable, OutOfSpace):
             raise
         except Exception:  # noqa: BLE001 - an error in `ended` must not stop jobs from being claimed
@@ -349,17 +370,28 @@ class Jobs:
         return True
 
     async def _update_running(self) -> None:
-        """Renews the leases of this process's jobs, stores their progress, and stops those that are to stop."""
+        """Renews the leases of this process's jobs, stores their progress, and stops those that are to stop.
+
+        An attempt whose lease is lost is abandoned: another process may have begun the next one.
+        """
         now = time.monotonic()
         stopping: list[int] = []
         if self._running and now - self._renewed >= RENEW_SECONDS:
             until, renew = clock.now() + LEASE, repository.renew_job_leases
-            stopping += await self.database.run(renew, self._owner, list(self._running), until)
+            runs = list(self._running.values())
+            found = await self.database.run(renew, self._owner, [run.job.id for run in runs], until)
+            renewed = {each.id: each for each in found}
+            for run in runs:
+                job = renewed.get(run.job.id)
+                if job is None or job.attempts != run.job.attempts:
+                    self._abandon(run)
+                elif job.cancel_requested_at is not None:
+                    stopping.append(job.id)
             self._renewed = now
         for run in list(self._running.values()):
             if not run.is_stored:
                 run.is_stored = True
-                if await self.database.run(repository.note_job_progress, self._owner, run.job.id, run.progress):
+                if await self.database.run(repository.note_job_progress, self._owner, run.job, run.progress):
                     stopping.append(run.job.id)
         for id in stopping:
             # One that can no longer be stopped goes on.

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
 
+from stocky import clock
 from stocky.jobs.phases import is_dry_run
 from stocky.jobs.schemas import JobPriority
 
@@ -28,7 +29,8 @@ class JobKind(Struct, frozen=True, kw_only=True):
     `attempts` more than 1 are for work that can be repeated safely; the pause before the second is `first_delay`, and
     each later pause is twice as long. Of the queued jobs with one `concurrency_key` one runs at a time. `stops_in` are
     the phases in which a running job can be stopped, None means all; with `stops_once` only on its first attempt, since
-    an interrupted one may have gone further. `repeats` says that a user may run a failed job again.
+    an interrupted one may have gone further. `repeats` says that a user may run a failed job again, within
+    `repeats_within` of its end.
     """
 
     priority: JobPriority = JobPriority.NORMAL
@@ -38,6 +40,11 @@ class JobKind(Struct, frozen=True, kw_only=True):
     stops_in: frozenset[str] | None = None
     stops_once: bool = False
     repeats: bool = False
+    repeats_within: timedelta | None = None
+
+    def repeatable_since(self) -> datetime:
+        """The moment since which a job has to have ended to be run again."""
+        return clock.LONG_AGO if self.repeats_within is None else clock.now() - self.repeats_within
 
 
 _LOADING = frozenset({"loading", "building indexes", "checking"})
@@ -75,6 +82,8 @@ KINDS: dict[str, JobKind] = {
         stops_in=frozenset({"checking"}),
         stops_once=True,
         repeats=True,
+        # Its file is stored for so long.
+        repeats_within=timedelta(days=7),
     ),
     # The service may be away for an hour.
     "lookup.missing": JobKind(attempts=7, concurrency_key="lookup.missing", repeats=True),

@@ -49,8 +49,18 @@ class InterruptedJob(msgspec.Struct, frozen=True):
 
     id: int
     kind: str
+    parameters: dict[str, Any]
     status: JobStatus
     error: str | None
+    concurrency_key: str | None
+
+
+class RenewedJob(msgspec.Struct, frozen=True):
+    """A job whose lease was extended."""
+
+    id: int
+    attempts: int
+    cancel_requested_at: datetime | None
 
 
 class _Claimable(msgspec.Struct):
@@ -58,12 +68,11 @@ class _Claimable(msgspec.Struct):
     concurrency_key: str | None
 
 
-class _Renewed(msgspec.Struct):
-    id: int
-    cancel_requested_at: datetime | None
+class _Status(msgspec.Struct):
+    status: JobStatus
 
 
-class _Open(msgspec.Struct):
+class _Parameters(msgspec.Struct):
     parameters: dict[str, Any]
 
 
@@ -157,22 +166,25 @@ async def claim_job(tx: Connection, owner: str, lease_until: datetime, kinds: li
         skipped.append(key)
 
 
-async def renew_job_leases(tx: Connection, owner: str, ids: list[int], lease_until: datetime) -> list[int]:
-    """Extends the leases of the owner's jobs; returns the ids of those that are to stop."""
-    renewed = await tx.all("renew_job_leases", _Renewed, owner=owner, ids=ids, lease_until=lease_until)
-    return [each.id for each in renewed if each.cancel_requested_at is not None]
+async def renew_job_leases(tx: Connection, owner: str, ids: list[int], lease_until: datetime) -> list[RenewedJob]:
+    """Extends the leases of the owner's jobs; those that are not returned were lost to another process."""
+    renewed: list[RenewedJob] = await tx.all(
+        "renew_job_leases", RenewedJob, owner=owner, ids=ids, lease_until=lease_until
+    )
+    return renewed
 
 
-async def note_job_progress(tx: Connection, owner: str, id: int, progress: Progress) -> bool:
-    """Stores a job's progress; returns whether it is to stop."""
-    noted = await tx.all("note_job_progress", _Renewed, **{"owner": owner, "id": id} | _progress_columns(progress))
+async def note_job_progress(tx: Connection, owner: str, job: ClaimedJob, progress: Progress) -> bool:
+    """Stores the progress of an attempt; returns whether it is to stop."""
+    attempt = {"owner": owner, "id": job.id, "attempts": job.attempts}
+    noted = await tx.all("note_job_progress", RenewedJob, **attempt | _progress_columns(progress))
     return any(each.cancel_requested_at is not None for each in noted)
 
 
 async def end_job(
     tx: Connection,
     owner: str,
-    id: int,
+    job: ClaimedJob,
     progress: Progress,
     *,
     result: bytes | None,
@@ -180,13 +192,14 @@ async def end_job(
     error_status: int | None,
     is_cancelled: bool = False,
 ) -> bool:
-    """Stores a job's result as JSON, its error, or that it was cancelled. False when it has another owner now."""
+    """Stores a job's result as JSON, its error, or that it was cancelled. False when another attempt has begun."""
     status = JobStatus.CANCELLED if is_cancelled else JobStatus.DONE if error is None else JobStatus.FAILED
     ended: int = await tx.execute(
         "end_job",
         **{
             "owner": owner,
-            "id": id,
+            "id": job.id,
+            "attempts": job.attempts,
             "status": status.value,
             "result": None if result is None else result.decode(),
             "error": error,
@@ -198,9 +211,25 @@ async def end_job(
     return bool(ended)
 
 
-async def put_job_back(tx: Connection, owner: str, id: int, error: str, run_after: datetime) -> None:
-    """Queues a job for another attempt."""
-    await tx.execute("put_job_back", owner=owner, id=id, error=error, run_after=run_after)
+async def put_job_back(
+    tx: Connection, owner: str, job: ClaimedJob, error: str, run_after: datetime, *, can_stop: bool
+) -> bool:
+    """Queues a job for another attempt, or cancels it if that was requested and the attempt could be stopped.
+
+    Returns whether it was cancelled.
+    """
+    put = await tx.one(
+        "put_job_back",
+        _Status,
+        owner=owner,
+        id=job.id,
+        attempts=job.attempts,
+        error=error,
+        run_after=run_after,
+        can_stop=can_stop,
+        now=clock.now(),
+    )
+    return put is not None and put.status is JobStatus.CANCELLED
 
 
 async def end_interrupted_jobs(
@@ -215,6 +244,11 @@ async def end_interrupted_jobs(
         now=clock.now(),
         expired_before=expired_before,
     )
+    for job in ended:
+        # Imports of a version without keys ran without one.
+        key = concurrency_key_of(job.kind, job.parameters)
+        if job.status is JobStatus.QUEUED and job.concurrency_key is None and key is not None:
+            await tx.execute("set_job_key", id=job.id, concurrency_key=key)
     return ended
 
 
@@ -240,13 +274,22 @@ async def refuse_job_cancel(tx: Connection, owner: str, id: int) -> None:
     await tx.execute("refuse_job_cancel", owner=owner, id=id)
 
 
-async def repeat_job(tx: Connection, id: int) -> None:
-    """Queues a job again that has ended without success, with all its attempts."""
-    await tx.execute("repeat_job", id=id, now=clock.now())
+async def repeat_job(tx: Connection, job: Job, parameters: dict[str, Any]) -> None:
+    """Queues a job again that has ended without success, with the attempts, priority and key of its kind."""
+    kind = kind_named(job.kind)
+    await tx.execute(
+        "repeat_job",
+        id=job.id,
+        now=clock.now(),
+        priority=kind.priority.rank,
+        concurrency_key=concurrency_key_of(job.kind, parameters),
+        max_attempts=kind.attempts,
+        stops_once=kind.stops_once,
+    )
 
 
 async def dismiss_job(tx: Connection, id: int) -> None:
-    """Marks a failed job as seen."""
+    """Marks a failed job, and the earlier failures of its kind, as seen."""
     await tx.execute("dismiss_job", id=id, now=clock.now())
 
 
@@ -292,12 +335,18 @@ async def get_last_ended(read: Connection, kind: str) -> Job | None:
 
 async def list_open_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
     """The parameters of the queued and running jobs of a kind."""
-    return [each.parameters for each in await read.all("list_open_jobs", _Open, kind=kind)]
+    return [each.parameters for each in await read.all("list_open_jobs", _Parameters, kind=kind)]
 
 
 async def list_repeatable_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
-    """The parameters of the failed jobs of a kind that a user may run again."""
-    return [each.parameters for each in await read.all("list_repeatable_jobs", _Open, kind=kind)]
+    """The parameters of the failed and cancelled jobs of a kind that a user may run again."""
+    since = kind_named(kind).repeatable_since()
+    return [each.parameters for each in await read.all("list_repeatable_jobs", _Parameters, kind=kind, since=since)]
+
+
+async def list_ended_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
+    """The parameters of the jobs of a kind that have ended."""
+    return [each.parameters for each in await read.all("list_ended_jobs", _Parameters, kind=kind)]
 
 
 async def _row(read: Connection, id: int) -> _Row:
@@ -338,7 +387,9 @@ def _job(row: _Row, dialect: str, progress: Progress | None = None) -> Job:
         can_cancel=not row.status.is_final
         and row.cancel_requested_at is None
         and reason_not_to_stop(row.kind, row.parameters, phase, attempts) is None,
-        can_retry=row.status in (JobStatus.FAILED, JobStatus.CANCELLED) and kind_named(row.kind).repeats,
+        can_retry=row.status in (JobStatus.FAILED, JobStatus.CANCELLED)
+        and kind_named(row.kind).repeats
+        and (row.finished_at or clock.LONG_AGO) >= kind_named(row.kind).repeatable_since(),
         created_by=row.created_by,
         created_at=row.created_at,
         started_at=row.started_at,

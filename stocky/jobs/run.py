@@ -24,8 +24,12 @@ class CancelledByUser(Exception):
 class Run:
     """A job that runs in this process."""
 
-    def __init__(self, job: ClaimedJob) -> None:
+    def __init__(self, job: ClaimedJob, *, is_claimed: bool = True) -> None:
         self.job = job
+        # Another process never runs a job that was not claimed.
+        self.is_claimed = is_claimed
+        self.is_abandoned = False
+        self.task: asyncio.Task[None] | None = None
         self.progress = Progress()
         self.is_stored = True
         self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -97,12 +97,12 @@ class Lookups:
         return await self._jobs.look(job_id)
 
     async def _enqueue_stubs(self) -> None:
+        today = f"{STUBS}/{clock.today()}/"
         async with self._database.read() as read:
-            waiting = await _find_waiting(read)
+            waiting = await _find_waiting(read, today)
         if waiting is not None:
             # Several processes find the same stubs, so one job per day and range; failed stubs are retried tomorrow.
-            key = f"{STUBS}/{clock.today()}/{waiting.first}-{waiting.last}"
-            await self._jobs.enqueue(STUBS, {}, once_key=key)
+            await self._jobs.enqueue(STUBS, {}, once_key=f"{today}{waiting.first}-{waiting.last}")
 
     async def _look_up_stubs(self, parameters: dict[str, Any], report: ProgressCallback) -> LookedUp:
         return await self._look_up_all(report, stubs_only=True, limit=STUBS_AT_ONCE)
@@ -169,9 +169,9 @@ def _barcode_to_look_up(item: Item) -> str | None:
     return next((number for number in numbers if len(number) in _LENGTHS), None)
 
 
-async def _find_waiting(read: Connection) -> _Waiting | None:
-    """The stubs not looked up yet; None if there are none, or if a job is queued for them."""
-    return await read.one("find_waiting", _Waiting)
+async def _find_waiting(read: Connection, today: str) -> _Waiting | None:
+    """The stubs not looked up yet; None if there are none, if a job is queued for them, or one of `today` cancelled."""
+    return await read.one("find_waiting", _Waiting, like=f"{today}%")
 
 
 async def _find_next(read: Connection, after: int, *, stubs_only: bool) -> Item | None:

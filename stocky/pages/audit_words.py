@@ -16,6 +16,7 @@ ACTIONS: dict[str, Text] = {
     "accepted": _("accepted"),
     "applied": _("applied"),
     "associated": _("associated"),
+    "cancel requested": _("asked to stop"),
     "cancelled": _("stopped"),
     "changed": _("changed"),
     "created": _("created"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from datetime import timedelta
 
 import msgspec
 import pytest
 from httpx import AsyncClient
+from litestar import Litestar
 
 from stocky.config import Config
 from stocky.imports import csv_reader, service
@@ -138,18 +140,62 @@ async def test_sweep_removes_uploads_without_open_job(
             await asyncio.sleep(0.02)
     (waiting,) = uploads() - {hopeless}
     monkeypatch.setattr(service, "MOST_WAITING", 2)
-    another = {"file": ("x.csv", b"name\nTea\n")}
-    refused(await member.post("/imports", files=another), 503, "waiting already")
-    assert uploads() == {hopeless, waiting}
-    age(hours=2)
+    # The one that failed makes room at once.
     assert (await imported(member, "name\nTea\n"))["applied"] is True
     assert uploads() == {waiting}
     assert (directory / hopeless).is_dir()
     age(hours=24 * 8)
+    end_week(monkeypatch)
     monkeypatch.setattr(service, "MOST_WAITING", 1)
+    another = {"file": ("x.csv", b"name\nTea\n")}
     refused(await member.post("/imports", files=another), 503, "waiting already")
     assert [place.name for place in directory.iterdir()] == [waiting]
     assert uploads() == {waiting}
+
+
+def end_week(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if all imports had ended more than a week ago."""
+    monkeypatch.setitem(KINDS, "import.csv", msgspec.structs.replace(KINDS["import.csv"], repeats_within=timedelta(0)))
+
+
+async def test_cancelled_imports_make_room_at_once(
+    app: Litestar, admin: AsyncClient, member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await app.state.jobs.close()
+    monkeypatch.setattr(service, "MOST_WAITING", 2)
+    directory = config.data_dir / "imports"
+    first, second = [(await begin(member, f"name\n{name}\n"))["job_id"] for name in ("Tea", "Salt")]
+    another = {"file": ("x.csv", b"name\nMilk\n")}
+    refused(await member.post("/imports", files=another), 503, "waiting already")
+    (upload,) = [each for each in directory.glob("*/upload.csv") if "Tea" in each.read_text()]
+    os.utime(upload, (time.time() - 60,) * 2)
+    for id in (first, second):
+        assert (await admin.post(f"/jobs/{id}/cancel")).status_code == 202
+    await begin(member, "name\nMilk\n")
+    # The oldest one made room; the other can still be run again.
+    assert sorted(each.read_text() for each in directory.glob("*/upload.csv")) == ["name\nMilk\n", "name\nSalt\n"]
+
+
+async def test_upload_of_a_cancelled_import_is_kept_for_a_week(
+    app: Litestar, admin: AsyncClient, member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await app.state.jobs.close()
+    id = (await begin(member, "name\nTea\n"))["job_id"]
+    assert (await admin.post(f"/jobs/{id}/cancel")).status_code == 202
+    (upload,) = (config.data_dir / "imports").glob("*/upload.csv")
+    imports = app.state.jobs._repeatable["import.csv"].__self__
+    os.utime(upload, (time.time() - 2 * 3_600,) * 2)
+    await imports._sweep()
+    assert upload.exists()
+    # A sweep that has read the jobs just before leaves its file.
+    assert (await admin.post(f"/jobs/{id}/retry")).status_code == 202
+    assert time.time() - upload.stat().st_mtime < 600
+    assert (await admin.post(f"/jobs/{id}/cancel")).json()["can_retry"] is True
+    os.utime(upload, (time.time() - 2 * 3_600,) * 2)
+    end_week(monkeypatch)
+    await imports._sweep()
+    assert not upload.exists()
+    assert (await get(admin, f"/jobs/{id}"))["can_retry"] is False
 
 
 async def test_unclosed_quotation_mark_fails_the_import(member: AsyncClient) -> None:

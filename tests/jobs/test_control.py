@@ -23,7 +23,7 @@ from stocky.imports.planner import Planner
 from stocky.jobs import repository
 from stocky.jobs.jobs import FAILED_RETENTION_DAYS, Jobs
 from stocky.jobs.kinds import KINDS, JobKind
-from stocky.jobs.repository import NewJob
+from stocky.jobs.repository import ClaimedJob, NewJob
 from stocky.jobs.schemas import JobStatus
 from stocky.progress import ProgressCallback
 from tests.backup.dumps import finished
@@ -195,6 +195,8 @@ async def test_request_that_comes_too_late_is_withdrawn(jobs: Jobs, others: Jobs
     assert (await get(admin, f"/jobs/{job.id}"))["cancel_requested_at"] is None
     work.done.set()
     assert (await ended(others, job.id)).status is JobStatus.DONE
+    # It was asked to stop, and did not.
+    assert [each["action"] for each in await get(admin, "/audit", subject="job")] == ["cancel requested"]
 
 
 async def test_job_whose_process_ended_before_it_stopped_is_cancelled(
@@ -206,7 +208,7 @@ async def test_job_whose_process_ended_before_it_stopped_is_cancelled(
     assert id is not None
     await cancel(admin, id)
     jobs.register(KIND, work.claimed)
-    await database.run(repository.put_job_back, "gone", id, "interrupted", clock.now())
+    await database.run(repository.end_interrupted_jobs, "another", [], clock.now() + timedelta(hours=2))
     jobs.look_now()
     assert (await ended(jobs, id)).status is JobStatus.CANCELLED
     assert not work.begun.is_set()
@@ -400,6 +402,15 @@ async def test_dismissed_failure_ends_its_notice(
     assert [each["id"] for each in await get(admin, "/jobs", status="failed", dismissed="true")] == [id]
     assert await get(admin, "/jobs", status="failed", dismissed="false") == []
     assert [each["action"] for each in await get(admin, "/audit", subject="job")] == ["dismissed"]
+    # The newest failure stands for those before it.
+    ids = [await jobs.enqueue(KIND, {}) for _ in range(3)]
+    for each in ids:
+        assert each is not None
+        await ended(jobs, each)
+    made(await admin.post(f"/jobs/{ids[1]}/dismiss"))
+    assert [each["id"] for each in await get(admin, "/jobs", status="failed", dismissed="false")] == [ids[2]]
+    made(await admin.post(f"/jobs/{ids[2]}/dismiss"))
+    assert await count_causes() == 0
     waiting = await jobs.enqueue("nobody's", {})
     refused(await admin.post(f"/jobs/{waiting}/dismiss"), 409, "only a failed job")
     refused(await admin.post("/jobs/99999/dismiss"), 404, "no job")
@@ -412,11 +423,13 @@ async def test_failed_jobs_stay_until_they_are_dismissed(database: Database) -> 
         assert id is not None
         progress = repository.Progress()
         end = repository.end_job
-        await database.run(end, "me", id, progress, result=None, error="it broke", error_status=status)
+        job = ClaimedJob(id, "old", {}, 1, 1)
+        await database.run(end, "me", job, progress, result=None, error="it broke", error_status=status)
         return id
 
-    refusal, lost, broken, dismissed = await fail(409), await fail(None), await fail(500), await fail(500)
+    dismissed = await fail(500)
     await database.run(repository.dismiss_job, dismissed)
+    refusal, lost, broken = await fail(409), await fail(None), await fail(500)
 
     async def left(limit: int, failed_before: timedelta) -> list[int]:
         now = clock.now() + timedelta(seconds=1)

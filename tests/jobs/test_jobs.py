@@ -19,7 +19,7 @@ from stocky.http.sse import Streams
 from stocky.jobs import repository
 from stocky.jobs.events import follow_job
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.repository import NewJob
+from stocky.jobs.repository import ClaimedJob, NewJob
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.progress import ProgressCallback
 from tests.inventory import get, refused
@@ -249,8 +249,9 @@ async def test_old_jobs_are_removed(database: Database) -> None:
         assert id is not None
         ids.append(id)
         if number != 4:
+            job = ClaimedJob(id, "old", {}, 1, 1)
             await database.run(
-                repository.end_job, "me", id, repository.Progress(), result=b"1", error=None, error_status=None
+                repository.end_job, "me", job, repository.Progress(), result=b"1", error=None, error_status=None
             )
     await database.run(repository.remove_old_jobs, clock.LONG_AGO, 3)
     async with database.read() as read:
@@ -262,7 +263,8 @@ async def test_once_key_of_a_day_is_not_removed(database: Database) -> None:
     key = NewJob(kind="daily", owner="me", lease_until=clock.now(), once_key="daily/today")
     id = await database.run(repository.add_job, key)
     assert id is not None
-    await database.run(repository.end_job, "me", id, repository.Progress(), result=b"1", error=None, error_status=None)
+    job = ClaimedJob(id, "daily", {}, 1, 1)
+    await database.run(repository.end_job, "me", job, repository.Progress(), result=b"1", error=None, error_status=None)
     for _ in range(5):
         await database.run(repository.add_job, NewJob(kind="other"))
     await database.run(repository.remove_old_jobs, clock.LONG_AGO, 1)

@@ -84,7 +84,7 @@ async def claim_all(database: Database) -> list[str]:
 
 async def end(database: Database, job: ClaimedJob) -> None:
     progress = repository.Progress()
-    await database.run(repository.end_job, "me", job.id, progress, result=b"1", error=None, error_status=None)
+    await database.run(repository.end_job, "me", job, progress, result=b"1", error=None, error_status=None)
 
 
 async def test_urgent_jobs_are_claimed_first(database: Database) -> None:
@@ -132,7 +132,7 @@ async def test_listed_jobs_say_why_they_wait(
     assert [shown[id]["waits_for"] for id in (first, second, third)] == [None, "key", "turn"]
     assert (shown[second]["concurrency_key"], shown[third]["priority"]) == ("keyed.a", "low")
     later = clock.now() + timedelta(minutes=3)
-    await database.run(repository.put_job_back, "me", first, "the disk is away", later)
+    await database.run(repository.put_job_back, "me", claimed, "the disk is away", later, can_stop=True)
     job = await get(admin, f"/jobs/{first}")
     assert (job["status"], job["waits_for"], job["error"]) == ("queued", "time", "the disk is away")
     assert datetime.fromisoformat(job["next_attempt_at"]) == later
@@ -215,7 +215,8 @@ async def test_two_jobs_of_one_key_at_the_same_moment(dialect: str, config: Conf
         async with database.transaction() as tx:
             assert await claim_by_steps(tx, claim_other) is None
         # While a claim is not committed, its key is skipped; nobody waits.
-        await database.run(repository.put_job_back, "early", first, "again", now)
+        early = ClaimedJob(first, "keyed.a", {}, 3, 1)
+        await database.run(repository.put_job_back, "early", early, "again", now, can_stop=True)
         async with database.transaction() as tx, asyncio.timeout(5):
             assert await repository.claim_job(tx, "early", until, NAMES) is not None
             assert await other.run(repository.claim_job, "late", until, NAMES) is None

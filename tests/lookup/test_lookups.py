@@ -242,6 +242,20 @@ async def test_stubs_are_retried_while_the_service_is_unavailable(
     assert [each["status"] for each in await get(admin, "/jobs/")].count("failed") == 0
 
 
+async def test_cancelled_look_up_of_stubs_is_not_queued_again_on_that_day(
+    app: Litestar, admin: AsyncClient, member: AsyncClient, scanner: AsyncClient, service: Service
+) -> None:
+    # The job waits.
+    await app.state.jobs.close()
+    await scanned(scanner, member, EAN)
+    await app.state.lookups._enqueue_stubs()
+    (job,) = await get(admin, "/jobs/", kind="lookup.stubs")
+    assert (await admin.post(f"/jobs/{job['id']}/cancel")).status_code == 202
+    await scanned(scanner, member, OTHER)
+    await app.state.lookups._enqueue_stubs()
+    assert [each["status"] for each in await get(admin, "/jobs/", kind="lookup.stubs")] == ["cancelled"]
+
+
 async def test_scans_do_not_wait_for_the_service(
     app: Litestar, member: AsyncClient, scanner: AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
+from stocky.backup.offsite import upkeep
 from stocky.backup.offsite.service import Offsite
 from stocky.backup.offsite.upkeep import OLD, OffsiteUpkeep
 from stocky.backup.service import Backups
@@ -144,9 +145,11 @@ async def test_cancelled_copying_waits(app: Litestar, admin: AsyncClient, monkey
         (job,) = await get(admin, "/jobs", kind="backup.offsite")
         assert (await admin.post(f"/jobs/{job['id']}/cancel")).status_code == 202
         assert (await finished(admin, job["id"]))["status"] == "cancelled"
-    await app.state.offsite.look()
+    other = OffsiteUpkeep(app.state.backups.offsite, app.state.database, app.state.jobs, Metrics())
+    for process in (app.state.offsite, other):
+        await process.look()
     assert len(await get(admin, "/jobs", kind="backup.offsite")) == 1
-    monkeypatch.setattr(app.state.offsite, "_wait_until", 0.0)
+    monkeypatch.setattr(upkeep, "PAUSE", timedelta(0))
     assert [each["status"] for each in await copied(admin, app)] == ["done", "cancelled"]
 
 

@@ -5,10 +5,8 @@ Every process looks at its own backup directory, so it also copies what a comman
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
-import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -21,7 +19,9 @@ from stocky.backup.offsite.state import DestinationState
 from stocky.db import Database
 from stocky.errors import Unavailable
 from stocky.jobs.jobs import Jobs
+from stocky.jobs.repository import list_jobs
 from stocky.jobs.schedule import Schedule
+from stocky.jobs.schemas import JobStatus
 from stocky.metrics import Metrics
 from stocky.progress import ProgressCallback
 from stocky.webhooks.queues import notify
@@ -29,8 +29,8 @@ from stocky.webhooks.schemas import WebhookEventType
 
 KIND = "backup.offsite"
 LOOK_SECONDS = 10
-# How long a process waits after a user cancelled its copying.
-CANCELLED_SECONDS = 600
+# How long no process copies after a user cancelled the copying.
+PAUSE = timedelta(minutes=10)
 # Readiness names a destination whose newest copy is older than this.
 OLD = timedelta(days=7)
 
@@ -45,7 +45,6 @@ class OffsiteUpkeep:
         self._database = database
         self._jobs = jobs
         self._is_running = False
-        self._wait_until = time.monotonic()
         # The problems that the alert has; None before the first look.
         self._noted: list[str] | None = None
         if offsite.is_configured:
@@ -73,12 +72,12 @@ class OffsiteUpkeep:
 
     async def look(self) -> None:
         """Starts a job when something is to be copied, and no job of this directory runs in any process."""
-        if self._is_running or time.monotonic() < self._wait_until:
+        if self._is_running:
             return
         has_work = await self._offsite.has_work()
         if self._offsite.problems != self._noted:
             await self._note()
-        if not has_work:
+        if not has_work or await self._is_paused():
             return
         async with AsyncExitStack() as stack:
             if not await stack.enter_async_context(self._offsite.locked()):
@@ -91,6 +90,12 @@ class OffsiteUpkeep:
         except BaseException:
             await held.aclose()
             raise
+
+    async def _is_paused(self) -> bool:
+        """Whether a user has just cancelled the copying, in any process."""
+        async with self._database.read() as read:
+            cancelled = await list_jobs(read, skip=0, limit=1, status=JobStatus.CANCELLED, kind=KIND)
+        return any(each.finished_at is not None and each.finished_at > clock.now() - PAUSE for each in cancelled)
 
     def _ended(self) -> None:
         self._is_running = False
@@ -109,12 +114,8 @@ class OffsiteUpkeep:
 
     async def _copy(self, held: AsyncExitStack, report: ProgressCallback) -> Copied:
         """Copies what is outstanding. Raises Unavailable when some of it failed; it is tried again later."""
-        try:
-            async with held:
-                result = await self._offsite.copy_outstanding(report)
-        except asyncio.CancelledError:
-            self._wait_until = time.monotonic() + CANCELLED_SECONDS
-            raise
+        async with held:
+            result = await self._offsite.copy_outstanding(report)
         # An alert that a restore brought back is resolved, too; one that a person resolved is not raised again.
         if not self._offsite.problems or self._offsite.problems != self._noted:
             await self._note()
