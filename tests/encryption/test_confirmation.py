@@ -91,7 +91,7 @@ async def test_only_admins_may_try(member: AsyncClient) -> None:
 class TestForRecipients:
     @pytest.fixture
     def environ(self, environ: dict[str, str]) -> dict[str, str]:
-        return environ | {"STOCKY_BACKUP_PASSPHRASE": ""} | FOR_RECIPIENTS
+        return {name: value for name, value in environ.items() if name != "STOCKY_BACKUP_PASSPHRASE"} | FOR_RECIPIENTS
 
     @pytest.mark.parametrize("confirmed", [-60], indirect=True)
     @pytest.mark.usefixtures("confirmed")
