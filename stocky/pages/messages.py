@@ -47,6 +47,7 @@ MESSAGES: tuple[Text, ...] = (
     # Of accounts.
     _("Incorrect username or password"),
     _("Too many failed sign-ins; try again in %(seconds)s seconds"),
+    _("Too many wrong passphrases; try again in %(seconds)s seconds"),
     _("Too many sign-ins at once; try again in a few seconds"),
     _("The current password is wrong"),
     _("The code is wrong; look for it in Stocky's log"),
