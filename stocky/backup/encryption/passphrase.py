@@ -159,4 +159,8 @@ def _encode(data: bytes) -> bytes:
 
 
 def _decode(text: bytes) -> bytes:
-    return base64.b64decode(text + b"=" * (-len(text) % 4))
+    """Raises BadRequest where the unused bits of the last character are not zero: age refuses that as well."""
+    decoded = base64.b64decode(text + b"=" * (-len(text) % 4))
+    if _encode(decoded) != text:
+        raise BadRequest(DAMAGED)
+    return decoded
