@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from httpx import AsyncClient
+from litestar import Litestar
 
 from stocky import clock
 from stocky.config import Config
@@ -112,3 +113,19 @@ async def test_file_with_another_passphrase_is_uploaded_with_it(browse: Browse, 
     assert answer.status_code == 303, answer.text
     await ended_restore(admin, answer.headers["location"])
     assert [item["name"] for item in await get(admin, "/items/")] == ["Coffee"]
+
+
+async def test_passphrase_of_a_file_is_forgotten_with_it(app: Litestar, browse: Browse, admin: AsyncClient) -> None:
+    dump = encrypted(opened((await admin.post("/backup/create/full/download")).content), OTHER_PASSPHRASE)
+    browser = await browse("admin")
+    files = {
+        "csrf": (None, browser.csrf),
+        "file": ("old.sql.gz.age", dump),
+        "passphrase": (None, OTHER_PASSPHRASE),
+    }
+    answer = await browser.post("/backups/upload", files=files, headers={"Origin": ORIGIN})
+    await ended(browser, answer.headers["location"])
+    (upload,) = await stored(admin)
+    assert list(app.state.backups._passphrases) == [upload["timestamp"]]
+    assert (await admin.delete(f"/system/backup/{upload['timestamp']}")).is_success
+    assert app.state.backups._passphrases == {}
