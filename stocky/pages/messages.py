@@ -189,7 +189,10 @@ MESSAGES: tuple[Text, ...] = (
     ),
     _("The encrypted backup is damaged or truncated. Download or copy it again, or use another backup"),
     _("This backup is encrypted, and %(reason)s"),
-    _("STOCKY_BACKUP_PASSPHRASE is not set; set it, or give the passphrase with the file"),
+    _(
+        "STOCKY_BACKUP_PASSPHRASE is not set; upload the file with its passphrase, or restore it on the command line"
+        " with --passphrase-file"
+    ),
     _("STOCKY_BACKUP_IDENTITY is not set; set it to an identity that the backup is encrypted for"),
     _(
         "This is not the passphrase that backups are encrypted with. If it is lost, read it from"

@@ -100,7 +100,7 @@ def test_damage_is_found(method: str, at: str) -> None:
 
 
 def test_header_without_an_end_is_not_read_further() -> None:
-    source = io.BytesIO(INTRO + b"-> X25519 abc\n" * 20_000)
+    source = io.BytesIO(INTRO + b"-> X25519 abc\n" * 6_000)
     with pytest.raises(BadRequest, match="damaged or truncated"):
         decrypt_with_identity(source, io.BytesIO(), IDENTITY)
     assert source.tell() == LONGEST_HEADER
