@@ -37,9 +37,13 @@ class Attempt(Struct, eq=False):
 
 
 class Throttle:
-    """Counts attempts in moving windows; a success clears only its user's failures from its own address."""
+    """Counts attempts in moving windows; a success clears only its user's failures from its own address.
 
-    def __init__(self) -> None:
+    `failures` is what its message counts.
+    """
+
+    def __init__(self, failures: str = "failed sign-ins") -> None:
+        self._failures = failures
         # By the full name, not a hash: no other name can be crafted to share its count.
         self._users: OrderedDict[str, deque[Attempt]] = OrderedDict()
         self._addresses: OrderedDict[str, deque[Attempt]] = OrderedDict()
@@ -58,7 +62,7 @@ class Throttle:
         for attempts, limit in counted:
             if len(attempts) >= limit:
                 wait = max(1, math.ceil(attempts[0].moment + WINDOW_SECONDS - attempt.moment))
-                raise Throttled(f"Too many failed sign-ins; try again in {wait} seconds", retry_after=wait)
+                raise Throttled(f"Too many {self._failures}; try again in {wait} seconds", retry_after=wait)
         for attempts, _ in counted:
             attempts.append(attempt)
         is_failure = False

@@ -172,6 +172,7 @@ class BackupAdministration:
     async def remove_backup(self, id: str, by: Principal) -> None:
         """Deletes a stored backup. Raises NotFound, Conflict for one that increments continue."""
         removed = await self.backups.remove_backup(id)
+        self._passphrases.pop(id, None)
         await self._audit(by, "deleted", id, {"filename": removed.filename})
 
     async def start_restore(

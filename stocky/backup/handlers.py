@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import delete, get, post
+from litestar.datastructures import State
 from litestar.params import Parameter
 from litestar.response import Stream
 
 from stocky import clock
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
+from stocky.auth.throttle import FAILURES_OF_ADDRESS, FAILURES_OF_USER, WINDOW_SECONDS
 from stocky.backup.admin_service import MAX_JSON_DUMP, BackupAdministration
 from stocky.backup.encryption.confirmation import PassphraseConfirmation
 from stocky.backup.schemas import (
@@ -30,6 +32,7 @@ from stocky.backup.schemas import (
     StartedJob,
 )
 from stocky.backup.store import Kind, StoredBackup, own_name
+from stocky.http.client_address import client_info
 from stocky.http.files import file_answer
 from stocky.http.openapi import may_be_missing, problem, produces
 from stocky.http.request import StockyRequest
@@ -172,13 +175,21 @@ async def get_backup_encryption(passphrase_confirmation: PassphraseConfirmation)
     responses={
         400: problem("It is not the passphrase that backups are encrypted with"),
         409: problem("Backups are not encrypted with a passphrase"),
+        429: problem(
+            f"Too many wrong passphrases within {WINDOW_SECONDS // 60} minutes: {FAILURES_OF_USER} of the user, or"
+            f" {FAILURES_OF_ADDRESS} from the address. The right one is rejected as well for `Retry-After` seconds"
+        ),
     },
 )
 async def confirm_backup_passphrase(
-    data: PassphraseCheck, passphrase_confirmation: PassphraseConfirmation
+    request: StockyRequest,
+    state: State,
+    data: PassphraseCheck,
+    user: Principal,
+    passphrase_confirmation: PassphraseConfirmation,
 ) -> BackupEncryption:
     """Confirm that the passphrase of the backups is not lost, by sending it; asked for once a month."""
-    return await passphrase_confirmation.confirm(data.passphrase)
+    return await passphrase_confirmation.confirm(data.passphrase, user, client_info(request, state.config).address)
 
 
 @get("/offsite", opt=admins)

@@ -80,6 +80,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"a backup at STOCKY_OFFSITE_URL instead: '{_LATEST}', or a name that 'stocky offsite' lists",
     )
+    parser.add_argument(
+        "--passphrase-file",
+        metavar="FILE",
+        type=Path,
+        help="the passphrase that opens an encrypted backup, where it is not STOCKY_BACKUP_PASSPHRASE; it encrypts"
+        " nothing",
+    )
     parser.set_defaults(parser=parser)
 
 
@@ -124,19 +131,46 @@ def local_file(config: Config, source: Path | OffsiteFile, *, quiet: bool) -> It
         yield output
 
 
-def ask_passphrase(config: Config, file: Path) -> str | None:
-    """The passphrase of an encrypted file, typed on the terminal; None where it is not needed, or set already.
+def ask_passphrase(config: Config, file: Path, passphrase_file: Path | None) -> str | None:
+    """The passphrase of an encrypted file: of `passphrase_file`, or typed on the terminal where the set one fails.
 
-    Without a terminal, opening the file says what to set.
+    None where the set one is to be tried; without a terminal, opening the file says what to do. Raises OSError, and
+    BadRequest for a file without a passphrase.
     """
     from getpass import getpass
 
     from stocky.backup.encryption.format import method_of_file
+    from stocky.errors import BadRequest
 
-    is_set = config.encryption is not None and config.encryption.passphrase
-    if is_set or not sys.stdin.isatty() or method_of_file(file) != "passphrase":
+    if passphrase_file is not None:
+        try:
+            given = passphrase_file.read_text("utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"{passphrase_file} is no text in UTF-8; it has to hold the passphrase") from error
+        if not given:
+            raise BadRequest(f"{passphrase_file} is empty; it has to hold the passphrase")
+        return given
+    if not sys.stdin.isatty() or method_of_file(file) != "passphrase" or _opens(config, file):
         return None
     return getpass(f"Passphrase of {file.name}: ") or None
+
+
+def _opens(config: Config, file: Path) -> bool:
+    """Whether no passphrase needs to be asked for: the set one fits, or opening the file fails for another reason."""
+    from stocky.backup.encryption.settings import missing_package
+    from stocky.errors import BadRequest
+
+    if missing_package() is not None:
+        return True
+    if config.encryption is None or not config.encryption.passphrase:
+        return False
+    from stocky.backup.encryption.passphrase import fits
+
+    try:
+        with file.open("rb") as opened:
+            return fits(opened, config.encryption.passphrase)
+    except BadRequest:
+        return True
 
 
 def _at_address(config: Config, address: str) -> OffsiteFile:

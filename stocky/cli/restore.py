@@ -152,7 +152,7 @@ async def _restore(config: Config, file: Path, arguments: argparse.Namespace) ->
     from stocky.cli.progress import ProgressBar
     from stocky.db import make_database
 
-    passphrase = ask_passphrase(config, file)
+    passphrase = ask_passphrase(config, file, arguments.passphrase_file)
     database = make_database(config)
     await database.open()
     try:

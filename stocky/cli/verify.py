@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         scratch_space(config) as config,
         local_file(config, source, quiet=arguments.json) as file,
     ):
-        passphrase = ask_passphrase(config, file)
+        passphrase = ask_passphrase(config, file, arguments.passphrase_file)
         with ProgressBar(quiet=arguments.json) as bar:
             found = asyncio.run(
                 verify_file(config, file, bar, accept_edited=arguments.accept_edited, passphrase=passphrase)

@@ -47,6 +47,7 @@ MESSAGES: tuple[Text, ...] = (
     # Of accounts.
     _("Incorrect username or password"),
     _("Too many failed sign-ins; try again in %(seconds)s seconds"),
+    _("Too many wrong passphrases; try again in %(seconds)s seconds"),
     _("Too many sign-ins at once; try again in a few seconds"),
     _("The current password is wrong"),
     _("The code is wrong; look for it in Stocky's log"),
@@ -188,7 +189,10 @@ MESSAGES: tuple[Text, ...] = (
     ),
     _("The encrypted backup is damaged or truncated. Download or copy it again, or use another backup"),
     _("This backup is encrypted, and %(reason)s"),
-    _("STOCKY_BACKUP_PASSPHRASE is not set; set it, or give the passphrase with the file"),
+    _(
+        "STOCKY_BACKUP_PASSPHRASE is not set; upload the file with its passphrase, or restore it on the command line"
+        " with --passphrase-file"
+    ),
     _("STOCKY_BACKUP_IDENTITY is not set; set it to an identity that the backup is encrypted for"),
     _(
         "This is not the passphrase that backups are encrypted with. If it is lost, read it from"

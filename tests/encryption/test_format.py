@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import random
 import re
+import string
+import threading
 
 import pyrage
 import pytest
 
-from stocky.backup.encryption.format import method_of
+from stocky.backup.encryption.format import INTRO, method_of
 from stocky.backup.encryption.passphrase import CHUNK, WORK_FACTOR, decrypt_with_passphrase
-from stocky.backup.encryption.recipients import decrypt_with_identity
+from stocky.backup.encryption.recipients import LONGEST_HEADER, decrypt_with_identity
 from stocky.backup.encryption.settings import EncryptionSettings
 from stocky.backup.encryption.writing import encrypting
 from stocky.errors import BadRequest, Locked, StockyError
@@ -19,6 +21,7 @@ from tests.encryption.keys import IDENTITY, OTHER_PASSPHRASE, PASSPHRASE, RECIPI
 
 pytestmark = pytest.mark.one_database
 
+ALPHABET = (string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/").encode()
 BY_PASSPHRASE = EncryptionSettings(passphrase=PASSPHRASE, identity=IDENTITY)
 FOR_RECIPIENTS = EncryptionSettings(recipients=(RECIPIENT, new_identity()[1]), identity=IDENTITY)
 METHODS = {"passphrase": BY_PASSPHRASE, "recipients": FOR_RECIPIENTS}
@@ -94,6 +97,47 @@ def test_damage_is_found(method: str, at: str) -> None:
         file[-last_chunk if at == "last chunk" else -last_chunk - CHUNK] ^= 1
     with pytest.raises(BadRequest, match="damaged or truncated"):
         decrypted(bytes(file), METHODS[method])
+
+
+def test_header_without_an_end_is_not_read_further() -> None:
+    source = io.BytesIO(INTRO + b"-> X25519 abc\n" * 6_000)
+    with pytest.raises(BadRequest, match="damaged or truncated"):
+        decrypt_with_identity(source, io.BytesIO(), IDENTITY)
+    assert source.tell() == LONGEST_HEADER
+
+
+@pytest.mark.parametrize("field", [rb"-> scrypt (\S{22}) ", rb"\n(\S{43})\n--- ", rb"\n--- (\S{43})\n"])
+def test_unused_bits_of_base64_are_zero(field: bytes) -> None:
+    file = encrypted(b"content", BY_PASSPHRASE)
+    found = re.search(field, file)
+    assert found is not None
+    last = found.end(1) - 1
+    other = ALPHABET[ALPHABET.index(file[last]) + 1]
+    altered = file[:last] + bytes([other]) + file[last + 1 :]
+    with pytest.raises(BadRequest, match="damaged or truncated"):
+        decrypted(altered, BY_PASSPHRASE)
+
+
+def test_panic_of_the_library_ends_the_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Panic(BaseException):
+        pass
+
+    def panic(*_: object) -> None:
+        raise Panic
+
+    raised: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            encrypted(bytes(100), FOR_RECIPIENTS, piece=1)
+        except Panic as error:
+            raised.append(error)
+
+    monkeypatch.setattr(pyrage, "encrypt_io", panic)
+    writing = threading.Thread(target=write, daemon=True)
+    writing.start()
+    writing.join(30)
+    assert len(raised) == 1
 
 
 @pytest.mark.parametrize("length", [22, 40, 100, 150, 160, 166, 188])

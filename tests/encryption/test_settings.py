@@ -58,6 +58,10 @@ def test_identity_alone_opens_backups_and_encrypts_none() -> None:
         (FOR_RECIPIENTS | {"STOCKY_BACKUP_IDENTITY": "AGE-SECRET-KEY-1X"}, "STOCKY_BACKUP_IDENTITY: this is no"),
         (FOR_RECIPIENTS | {"STOCKY_BACKUP_IDENTITY": "# nothing"}, "STOCKY_BACKUP_IDENTITY: this is no identity"),
         (FOR_RECIPIENTS | {"STOCKY_BACKUP_IDENTITY": new_identity()[0]}, "STOCKY_BACKUP_IDENTITY: does not open what"),
+        (FOR_RECIPIENTS | {"STOCKY_BACKUP_RECIPIENTS": IDENTITY.lower()}, "STOCKY_BACKUP_RECIPIENTS: this is a secret"),
+        ({"STOCKY_BACKUP_PASSPHRASE": " "}, "STOCKY_BACKUP_PASSPHRASE: is empty"),
+        ({"STOCKY_BACKUP_PASSPHRASE_FILE": ""}, "STOCKY_BACKUP_PASSPHRASE_FILE: is empty"),
+        ({"STOCKY_BACKUP_RECIPIENTS": " , ", "STOCKY_BACKUP_IDENTITY": IDENTITY}, "STOCKY_BACKUP_RECIPIENTS: is empty"),
         ({"STOCKY_BACKUP_IDENTITY_FILE": "/nowhere"}, "STOCKY_BACKUP_IDENTITY_FILE: /nowhere cannot be read"),
     ],
 )  # fmt: skip
@@ -65,7 +69,7 @@ def test_wrong_setting_is_refused_by_name(settings: dict[str, str], problem: str
     with pytest.raises(ConfigError) as refused:
         load(settings)
     assert problem in str(refused.value)
-    assert "AGE-SECRET-KEY" not in str(refused.value).replace("AGE-SECRET-KEY-1…", "")
+    assert "AGE-SECRET-KEY" not in str(refused.value).upper().replace("AGE-SECRET-KEY-1…", "")
 
 
 def test_encrypted_identity_is_refused() -> None:

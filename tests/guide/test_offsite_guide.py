@@ -52,7 +52,7 @@ def test_newest_copy_is_restored_on_a_new_machine(
 
     asyncio.run(copy())
     new = offsite | {"STOCKY_DATA_DIR": str(tmp_path_factory.mktemp("new") / "data")}
-    lines, _encrypted = LINES.findall(GUIDE)
+    lines, _encrypted, _changed = LINES.findall(GUIDE)
     typed = f'set -euo pipefail\nstocky() {{ {shlex.quote(sys.executable)} -m stocky "$@"; }}\n{lines}'
     done = subprocess.run(
         ["bash", "-c", typed],

@@ -95,7 +95,7 @@ def decrypt_with_passphrase(source: IO[bytes], target: Output, passphrase: str) 
     Raises Locked for another passphrase, BadRequest for a damaged or truncated file; then what was written so far is
     to be thrown away.
     """
-    file_key = _open_header(b"".join(source.readline(_LONGEST_LINE) for _ in range(4)), passphrase)
+    file_key = _open_header(_read_header(source), passphrase)
     cipher = ChaCha20Poly1305(_derive(file_key, source.read(_NONCE), b"payload"))
     number, chunk = 0, source.read(CHUNK + _TAG)
     while True:
@@ -111,6 +111,19 @@ def decrypt_with_passphrase(source: IO[bytes], target: Output, passphrase: str) 
         if not following:
             return
         number, chunk = number + 1, following
+
+
+def fits(source: IO[bytes], passphrase: str) -> bool:
+    """Whether the passphrase opens this file. Raises BadRequest for a damaged one."""
+    try:
+        _open_header(_read_header(source), passphrase)
+    except Locked:
+        return False
+    return True
+
+
+def _read_header(source: IO[bytes]) -> bytes:
+    return b"".join(source.readline(_LONGEST_LINE) for _ in range(4))
 
 
 def _open_header(header: bytes, passphrase: str) -> bytes:
@@ -159,4 +172,8 @@ def _encode(data: bytes) -> bytes:
 
 
 def _decode(text: bytes) -> bytes:
-    return base64.b64decode(text + b"=" * (-len(text) % 4))
+    """Raises BadRequest where the unused bits of the last character are not zero: age refuses that as well."""
+    decoded = base64.b64decode(text + b"=" * (-len(text) % 4))
+    if _encode(decoded) != text:
+        raise BadRequest(DAMAGED)
+    return decoded

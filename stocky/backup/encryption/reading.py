@@ -61,7 +61,11 @@ def locked_by(method: Method | None, keys: EncryptionSettings | None) -> str | N
     if (missing := missing_package()) is not None:
         return missing
     if method == "passphrase" and not (keys and keys.passphrase):
-        return "STOCKY_BACKUP_PASSPHRASE is not set; set it, or give the passphrase with the file"
+        # Not "set it": beside recipients it must not be set.
+        return (
+            "STOCKY_BACKUP_PASSPHRASE is not set; upload the file with its passphrase, or restore it on the command"
+            " line with --passphrase-file"
+        )
     if method == "recipients" and not (keys and keys.identity):
         return "STOCKY_BACKUP_IDENTITY is not set; set it to an identity that the backup is encrypted for"
     return None

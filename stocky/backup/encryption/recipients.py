@@ -16,6 +16,9 @@ from stocky.backup.encryption.passphrase import DAMAGED, Output
 from stocky.errors import BadRequest, Locked
 
 _PIECES_WAITING = 4
+# What pyrage takes to read a header grows by the square of its length; each recipient takes about 100 bytes.
+LONGEST_HEADER = 65_536
+END_OF_HEADER = b"\n--- "
 _SSH_PRIVATE_KEY = "-----BEGIN"
 _SSH_KEYS = ("ssh-ed25519 ", "ssh-rsa ")
 
@@ -110,7 +113,7 @@ class RecipientsWriter:
     def _encrypt(self) -> None:
         try:
             pyrage.encrypt_io(_Source(self._read), _Sink(self._write), self._recipients)
-        except Exception as error:  # noqa: BLE001 - raised by the thread that writes
+        except BaseException as error:  # noqa: BLE001 - raised by the thread that writes; a panic of Rust is no Exception
             # pyrage replaces the error of a write by its own, without its number.
             self._error = self._error or error
         while not self._is_read:
@@ -142,6 +145,10 @@ def decrypt_with_identity(source: IO[bytes], target: Output, identity: str) -> N
     Raises Locked for another identity, BadRequest for a damaged or truncated file; then what was written so far is to
     be thrown away.
     """
+    start = source.tell()
+    if END_OF_HEADER not in source.read(LONGEST_HEADER):
+        raise BadRequest(DAMAGED)
+    source.seek(start)
     failed: list[OSError] = []
 
     def write(data: bytes) -> None:

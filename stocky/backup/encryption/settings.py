@@ -56,7 +56,7 @@ def read_recipient(text: str) -> str:
     """The recipient. Raises ValueError for anything but a public key of age or SSH."""
     from stocky.backup.encryption.recipients import parse_recipient
 
-    if text.startswith("AGE-SECRET-KEY-"):
+    if text.upper().startswith("AGE-SECRET-KEY-"):
         raise ValueError("this is a secret key; a recipient is its public key, which begins with age1")
     try:
         parse_recipient(text)
@@ -92,6 +92,16 @@ def check_pair(recipients: tuple[str, ...], identity: str) -> None:
         raise ValueError("does not open what is encrypted for STOCKY_BACKUP_RECIPIENTS; add its public key there")
 
 
+def blank_settings(reader: EnvironmentReader) -> list[str]:
+    """A line for each variable that is set to nothing: that would turn encryption off unnoticed."""
+    names = ("STOCKY_BACKUP_PASSPHRASE", "STOCKY_BACKUP_PASSPHRASE_FILE", "STOCKY_BACKUP_RECIPIENTS")
+    return [
+        f"{name}: is empty; give it a value, or remove the variable so that backups are not encrypted"
+        for name in names
+        if name in reader.environ and not reader.environ[name].strip(" ,\t\r\n")
+    ]
+
+
 def read_settings(reader: EnvironmentReader) -> EncryptionSettings | None:
     """The keys of encrypted backups; None without any, or with a problem."""
     passphrase = reader.text("STOCKY_BACKUP_PASSPHRASE", "", secret=True)
@@ -102,6 +112,9 @@ def read_settings(reader: EnvironmentReader) -> EncryptionSettings | None:
         "STOCKY_BACKUP_RECIPIENTS": recipients,
         "STOCKY_BACKUP_IDENTITY": identity,
     }
+    if blank := blank_settings(reader):
+        reader.problems.extend(blank)
+        return None
     names = [name for name, value in given.items() if value]
     if not names:
         return None

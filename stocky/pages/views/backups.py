@@ -20,7 +20,8 @@ from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.chains import children_of, parents_of
 from stocky.backup.schemas import Backup, ImportResult, OffsiteMark, PassphraseCheck
 from stocky.backup.store import Kind, StoredBackup, own_name
-from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, TooLarge
+from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, Throttled, TooLarge
+from stocky.http.client_address import client_info
 from stocky.jobs import repository as job_repository
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.pages.backup_verdict import CONTENTS, REASONS, describe_offsite, judge
@@ -73,12 +74,16 @@ async def stream_backup(backups: BackupAdministration) -> Stream:
 
 
 @post("/backups/passphrase", opt=admins)
-async def confirm_passphrase(request: Request[Any, Any, Any], state: State) -> Html:
+async def confirm_passphrase(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
     """Confirms that the passphrase of the backups is not lost."""
     form = await read_form(request, PassphraseCheck)
     if not form.errors:
-        with form.catching():
-            await state.passphrase_confirmation.confirm(form.data.passphrase)
+        address = client_info(request, state.config).address
+        try:
+            with form.catching():
+                await state.passphrase_confirmation.confirm(form.data.passphrase, user, address)
+        except Throttled as error:
+            form.refuse(error)
     if form.errors:
         return await _page(request, state, typed=form)
     return see_other(request, "/backups", done="confirmed")

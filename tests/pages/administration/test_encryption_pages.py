@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from httpx import AsyncClient
+from litestar import Litestar
 
 from stocky import clock
-from stocky.backup.encryption.confirmation import STATE_FILE
 from stocky.config import Config
 from tests.backup.dumps import finished
 from tests.conftest import ORIGIN
-from tests.encryption.keys import OTHER_PASSPHRASE, PASSPHRASE
+from tests.encryption.keys import OTHER_PASSPHRASE, PASSPHRASE, note_confirmation
 from tests.encryption.test_backups import encrypted, opened
 from tests.inventory import get, new_item, new_location, new_stock
 from tests.pages.administration.test_backup_pages import back_up, compare, ended, stored
@@ -55,9 +54,7 @@ async def test_encrypted_backup_is_marked_compared_and_restored(browse: Browse, 
 @pytest.fixture
 def confirmed_long_ago(config: Config) -> None:
     """Before the application starts, which begins with a look."""
-    config.backup_dir.mkdir(parents=True, exist_ok=True)
-    old = (clock.now() - timedelta(days=31)).isoformat()
-    (config.backup_dir / STATE_FILE).write_text(json.dumps({"confirmed_at": old}))
+    note_confirmation(config, clock.now() - timedelta(days=31))
 
 
 @pytest.mark.usefixtures("confirmed_long_ago")
@@ -77,6 +74,16 @@ async def test_passphrase_is_asked_for_when_a_month_has_passed(browse: Browse, a
     page = await browser.show(right.headers["location"])
     assert "That is the passphrase of the backups" in page.text
     assert "Confirm the passphrase of the backups" not in page.text
+
+
+async def test_too_many_wrong_passphrases_are_said_on_the_page(browse: Browse, admin: AsyncClient) -> None:
+    for number in range(10):
+        body = {"passphrase": f"guess number {number}"}
+        assert (await admin.post("/system/encryption/passphrase", json=body)).status_code == 400
+    browser = await browse("admin")
+    answer = await browser.submit("/backups/passphrase", {"passphrase": PASSPHRASE})
+    assert answer.status_code == 429
+    assert "Too many wrong passphrases; try again in" in answer.text
 
 
 async def test_file_with_another_passphrase_is_uploaded_with_it(browse: Browse, admin: AsyncClient) -> None:
@@ -106,3 +113,19 @@ async def test_file_with_another_passphrase_is_uploaded_with_it(browse: Browse, 
     assert answer.status_code == 303, answer.text
     await ended_restore(admin, answer.headers["location"])
     assert [item["name"] for item in await get(admin, "/items/")] == ["Coffee"]
+
+
+async def test_passphrase_of_a_file_is_forgotten_with_it(app: Litestar, browse: Browse, admin: AsyncClient) -> None:
+    dump = encrypted(opened((await admin.post("/backup/create/full/download")).content), OTHER_PASSPHRASE)
+    browser = await browse("admin")
+    files = {
+        "csrf": (None, browser.csrf),
+        "file": ("old.sql.gz.age", dump),
+        "passphrase": (None, OTHER_PASSPHRASE),
+    }
+    answer = await browser.post("/backups/upload", files=files, headers={"Origin": ORIGIN})
+    await ended(browser, answer.headers["location"])
+    (upload,) = await stored(admin)
+    assert list(app.state.backups._passphrases) == [upload["timestamp"]]
+    assert (await admin.delete(f"/system/backup/{upload['timestamp']}")).is_success
+    assert app.state.backups._passphrases == {}
