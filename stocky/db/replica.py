@@ -222,8 +222,8 @@ class Replica:
             await asyncio.sleep(_REPLAY_POLL_SECONDS)
 
     async def _give_back(self, pool: asyncpg.Pool[asyncpg.Record], connection: Any) -> None:
-        if pool is not self._pool:
-            # That pool was ended.
+        was_ended = pool is not self._pool
+        if was_ended:
             _end(connection)
             return
         with suppress(*DRIVER_ERRORS):
