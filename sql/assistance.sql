@@ -65,7 +65,8 @@ SELECT suggestion.id, suggestion.item_id, item.name AS item_name, item.version A
        CASE suggestion.kind WHEN 'type' THEN coalesce(item_type.name, '')
                             WHEN 'manufacturer_code' THEN item.manufacturer_code ELSE '' END AS replaces,
        suggestion.status, suggestion.model, coalesce(job.status IN ('queued', 'running'), FALSE) AS is_fetching,
-       CASE WHEN job.status = 'failed' THEN job.error END AS error, suggestion.created_at, suggestion.decided_at
+       CASE WHEN job.status = 'failed' AND suggestion.status = 'open' THEN job.error END AS error,
+       suggestion.created_at, suggestion.decided_at
   FROM suggestion
   JOIN item ON item.id = suggestion.item_id
   LEFT JOIN item_type ON item_type.id = item.type_id
@@ -81,7 +82,8 @@ SELECT suggestion.id, suggestion.item_id, item.name AS item_name, item.version A
        CASE suggestion.kind WHEN 'type' THEN coalesce(item_type.name, '')
                             WHEN 'manufacturer_code' THEN item.manufacturer_code ELSE '' END AS replaces,
        suggestion.status, suggestion.model, coalesce(job.status IN ('queued', 'running'), FALSE) AS is_fetching,
-       CASE WHEN job.status = 'failed' THEN job.error END AS error, suggestion.created_at, suggestion.decided_at
+       CASE WHEN job.status = 'failed' AND suggestion.status = 'open' THEN job.error END AS error,
+       suggestion.created_at, suggestion.decided_at
   FROM suggestion
   JOIN item ON item.id = suggestion.item_id
   LEFT JOIN item_type ON item_type.id = item.type_id

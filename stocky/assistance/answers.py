@@ -25,8 +25,7 @@ NO_ANSWER = (
     " another model"
 )
 # No control characters, no marks that make a text look like another, no HTML.
-_PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff<>]+")
-_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
+PLAIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff<>]+")
 
 
 class Answer(Struct, kw_only=True):
@@ -48,9 +47,9 @@ class Candidate(Struct, frozen=True):
 
 def read_answer(text: str) -> Answer:
     """The JSON object in a text, perhaps with words or a fence around it. Raises Unavailable for another form."""
-    found = _OBJECT.search(text) if len(text) <= LONGEST_ANSWER else None
+    found = text[text.find("{") : text.rfind("}") + 1] if len(text) <= LONGEST_ANSWER else ""
     try:
-        return msgspec.json.decode(found[0] if found else b"", type=Answer)
+        return msgspec.json.decode(found, type=Answer)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise Unavailable(NO_ANSWER, retry_after=60) from None
 
@@ -88,7 +87,7 @@ def _type(answer: Answer, item: Item, known: Mapping[str, str]) -> Iterator[Cand
 
 def _part_number(answer: Answer, item: Item) -> Iterator[Candidate]:
     code = (answer.part_number or "").strip()
-    if len(code) <= LONGEST_CODE and _PLAIN.fullmatch(code) and code != item.manufacturer_code:
+    if len(code) <= LONGEST_CODE and PLAIN.fullmatch(code) and code != item.manufacturer_code:
         yield Candidate(SuggestionKind.MANUFACTURER_CODE, code, name_key(code))
 
 
@@ -109,4 +108,4 @@ def _is_tag(name: str) -> bool:
         msgspec.convert(name, TagName)
     except msgspec.ValidationError:
         return False
-    return bool(_PLAIN.fullmatch(name))
+    return bool(PLAIN.fullmatch(name))

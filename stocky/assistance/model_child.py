@@ -46,6 +46,9 @@ def ask(request: ModelRequest, report: ProgressCallback) -> ModelOutcome:
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     timeout = httpx2.Timeout(request.timeout, connect=min(LONGEST_CONNECT, request.timeout))
     with httpx2.Client(
+        # Else the variables of a proxy would send the key and the question there; those of certificates apply.
+        trust_env=False,
+        verify=httpx2.create_ssl_context(),
         event_hooks={"response": [_bound]},
         timeout=timeout,
         follow_redirects=False,

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.assistance.answers import Answer, Candidate
+from stocky.assistance.answers import PLAIN, Answer, Candidate
 from stocky.assistance.schemas import Suggestion, SuggestionKind, SuggestionStatus
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import change_item, get_item, lock_items
-from stocky.catalogue.schemas import Item, ItemChange
+from stocky.catalogue.schemas import MOST_TAGS, Item, ItemChange
 from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
@@ -144,15 +144,22 @@ async def reject_suggestion(tx: Connection, suggestion_id: int, by: Principal) -
     return await get_suggestion(tx, suggestion_id)
 
 
-async def order_datasheet(tx: Connection, suggestion: Suggestion, by: Principal, if_versions: set[int] | None) -> None:
-    """Notes who wants a datasheet. Raises Conflict where it was decided before or the item is not in use; Stale."""
+async def order_datasheet(tx: Connection, suggestion: Suggestion, by: Principal, if_versions: set[int] | None) -> bool:
+    """Notes who wants a datasheet; False while it is being fetched.
+
+    Raises Conflict where it was decided before or the item is not in use; Stale.
+    """
     await lock_items(tx, {suggestion.item_id})
+    # Another may have accepted it before the lock.
+    if (await get_suggestion(tx, suggestion.id)).is_fetching:
+        return False
     item = await get_item(tx, suggestion.item_id)
     check_version(item, if_versions)
     if not item.is_active:
         raise Conflict(f"{item.name} is no longer in use; make it active again first")
     if not await tx.execute("want_datasheet", id=suggestion.id, decided_by=by.id):
         raise _decided(await get_suggestion(tx, suggestion.id))
+    return True
 
 
 async def get_datasheet_order(read: Connection, suggestion_id: int) -> DatasheetOrder:
@@ -204,11 +211,15 @@ def check_version(item: Item, if_versions: set[int] | None) -> None:
 
 
 async def _change(tx: Connection, item: Item, suggestion: Suggestion) -> ItemChange | None:
-    """What to change; None where the item has it already. Raises Conflict for a type that is gone."""
+    """What to change; None where the item has it already. Raises Conflict for a type that is gone, or too many tags."""
     value = suggestion.value
     if suggestion.kind is SuggestionKind.TAG:
         if name_key(value) in map(name_key, item.tags):
             return None
+        if len(item.tags) >= MOST_TAGS:
+            raise Conflict(
+                f"{item.name} has {MOST_TAGS} tags, the most of an item; remove one, or reject the suggestion"
+            )
         return ItemChange(tags=[*item.tags, value])
     if suggestion.kind is SuggestionKind.TYPE:
         types = await tx.all("list_types_by_key", _Name, name_keys=_keys([value]))
@@ -239,4 +250,5 @@ def _decided(suggestion: Suggestion) -> Conflict:
 
 
 def _keys(names: Iterable[str]) -> list[str]:
-    return sorted({name_key(each) for each in names})
+    """The keys of the plain names; no other exists, and Postgres takes no NUL."""
+    return sorted({name_key(each) for each in names if PLAIN.fullmatch(each.strip())})

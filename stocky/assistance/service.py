@@ -37,7 +37,7 @@ from stocky.documents.schemas import Document, DocumentKind
 from stocky.documents.service import Documents
 from stocky.errors import Conflict, Forbidden
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.repository import get_job
+from stocky.jobs.repository import NewJob, add_job, get_job
 from stocky.jobs.schemas import Job
 from stocky.progress import ProgressCallback
 from stocky.worker.workspace import workspace
@@ -138,10 +138,11 @@ class Assistance:
                 await repository.apply_suggestion(tx, suggestion, by, if_versions)
                 return await repository.get_suggestion(tx, suggestion_id)
             self._require()
-            if suggestion.is_fetching:
-                return suggestion
-            await repository.order_datasheet(tx, suggestion, by, if_versions)
-        await self._enqueue(FETCH, {"suggestion_id": suggestion_id}, by)
+            if await repository.order_datasheet(tx, suggestion, by, if_versions):
+                # In the same transaction, so that two who accept it at once make one job.
+                new = NewJob(kind=FETCH, parameters={"suggestion_id": suggestion_id}, created_by=by.user.username)
+                await add_job(tx, new)
+        self._jobs.look_now()
         async with self._database.read() as read:
             return await repository.get_suggestion(read, suggestion_id)
 

@@ -32,6 +32,7 @@ Link = Annotated[
     str,
     Meta(max_length=2000, pattern=r'^(https?://[^\s\x00-\x1f<>"]+)?$(?!\n)', examples=["https://example.org/bc547"]),
 ]
+MOST_TAGS = 50
 TagName = Annotated[str, Meta(min_length=1, max_length=50, pattern=TRIMMED, examples=["transistor"])]
 TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=TRIMMED, examples=["Semiconductors"])]
 # Characters of a path; a Postgres index accepts no key over 2,700 bytes.
@@ -125,7 +126,7 @@ class NewItem(Struct, kw_only=True):
     barcodes: Annotated[list[Barcode], Meta(max_length=100)] = []
     manufacturer_code: ManufacturerCode | None = None
     type_id: Id | None = None
-    tags: Annotated[list[TagName], Meta(max_length=50)] = []
+    tags: Annotated[list[TagName], Meta(max_length=MOST_TAGS)] = []
     fields: SentValues = {}
     seller: Seller | None = None
     seller_link: Link | None = None
@@ -159,7 +160,7 @@ class ItemChange(Struct, kw_only=True):
     barcodes: Annotated[list[Barcode], Meta(max_length=100)] | UnsetType = UNSET
     manufacturer_code: ManufacturerCode | None | UnsetType = UNSET
     type_id: Id | None | UnsetType = UNSET
-    tags: Annotated[list[TagName], Meta(max_length=50)] | UnsetType = UNSET
+    tags: Annotated[list[TagName], Meta(max_length=MOST_TAGS)] | UnsetType = UNSET
     fields: SentValues | UnsetType = UNSET
     seller: Seller | None | UnsetType = UNSET
     seller_link: Link | None | UnsetType = UNSET

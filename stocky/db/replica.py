@@ -32,6 +32,8 @@ CONNECTIONS = {Lane.LONG: 4, Lane.SHORT: 4}
 LOOK_SECONDS = 1.0
 # A replica that does not answer a look in this time is away.
 ANSWER_SECONDS = 3.0
+# How long a read waits for its answer to what it has replayed, which takes it a millisecond.
+REPLAYED_SECONDS = 0.3
 # How long a read waits for the replica to replay what it has to see: replication over a local network takes less.
 REPLAY_SECONDS = 0.05
 _REPLAY_POLL_SECONDS = 0.005
@@ -77,9 +79,10 @@ class _NotUsable(Exception):
 
 
 class Held(Struct):
-    """A connection in use, and the lane that it was taken from."""
+    """A connection in use, the pool it belongs to, and the lane that it was taken from."""
 
     connection: Any
+    pool: asyncpg.Pool[asyncpg.Record]
     free: asyncio.Semaphore
 
 
@@ -144,24 +147,24 @@ class Replica:
         if free is None or (lane is Lane.SHORT and position is None):
             # Finding out what is current costs as much as a short read.
             return None
-        connection = None
+        held = None
         if self.is_available and not free.locked():
             await free.acquire()
             try:
-                connection = await self._connection_at(position)
+                held = await self._connection_at(position, free)
             finally:
-                if connection is None:
+                if held is None:
                     free.release()
-        if connection is None:
+        if held is None:
             self.passed_on += 1
-            return None
-        self.served += 1
-        return Held(connection, free)
+        else:
+            self.served += 1
+        return held
 
     async def release(self, held: Held) -> None:
         """Takes a connection back, also one that was lost."""
         try:
-            await self._give_back(held.connection)
+            await self._give_back(held.pool, held.connection)
         finally:
             held.free.release()
 
@@ -171,12 +174,10 @@ class Replica:
         _log.debug("A read failed on the read replica and is repeated on the primary", exc_info=error)
         self._woken.set()
 
-    async def _connection_at(self, position: int | None) -> Any | None:
+    async def _connection_at(self, position: int | None, free: asyncio.Semaphore) -> Held | None:
         required = self._required(position)
         if required is None and position is not None:
             return None
-        connection = None
-        is_good = False
         try:
             if required is None:
                 if self.lag_seconds > KEEPS_UP_SECONDS:
@@ -186,14 +187,18 @@ class Replica:
             if pool is None:
                 return None
             connection = await pool.acquire(timeout=ANSWER_SECONDS)
-            is_good = await self._replays(connection, required)
+            try:
+                is_good = await self._replays(connection, required)
+            except BaseException:
+                _end(connection)
+                raise
+            if is_good:
+                return Held(connection, pool, free)
+            await self._give_back(pool, connection)
         except (*DRIVER_ERRORS, StockyError, _NotUsable) as error:
             self._woken.set()
             _log.debug("The read replica does not serve a read", exc_info=error)
-        finally:
-            if connection is not None and not is_good:
-                await self._give_back(connection)
-        return connection if is_good else None
+        return None
 
     def _required(self, position: int | None) -> int | None:
         """What a read with the position of its client has to see, by what is known; None where that is not enough."""
@@ -207,7 +212,7 @@ class Replica:
         """Whether it has replayed `required`, or does so at once. Raises _NotUsable when it is no standby any more."""
         until = time.monotonic() + REPLAY_SECONDS
         while True:
-            is_standby, replayed = await connection.fetchrow(_REPLAYED, timeout=ANSWER_SECONDS)
+            is_standby, replayed = await connection.fetchrow(_REPLAYED, timeout=REPLAYED_SECONDS)
             if not is_standby or replayed is None:
                 raise _NotUsable("it is not a standby any more")
             if replayed >= required:
@@ -216,12 +221,13 @@ class Replica:
                 return False
             await asyncio.sleep(_REPLAY_POLL_SECONDS)
 
-    async def _give_back(self, connection: Any) -> None:
-        pool = self._pool
-        # One of a pool that was ended is closed already.
+    async def _give_back(self, pool: asyncpg.Pool[asyncpg.Record], connection: Any) -> None:
+        was_ended = pool is not self._pool
+        if was_ended:
+            _end(connection)
+            return
         with suppress(*DRIVER_ERRORS):
-            if pool is not None:
-                await pool.release(connection)
+            await pool.release(connection)
 
     async def _look(self) -> None:
         """One round: the primary's position, and whether the replica can be used."""
@@ -264,21 +270,24 @@ class Replica:
 
     async def _check(self, primary: _Primary) -> int:
         """What the replica has replayed. Raises _NotUsable, or what the driver raises."""
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             await self._refuse_pooler()
-            self._pool = await asyncpg.create_pool(
+            pool = self._pool = await asyncpg.create_pool(
                 min_size=0,
                 max_size=sum(CONNECTIONS.values()) + 1,
                 command_timeout=COMMAND_SECONDS,
                 server_settings={"jit": "off"},
                 connect=self._connect,
             )
-        connection = await self._pool.acquire()
+        connection = await pool.acquire(timeout=ANSWER_SECONDS)
         try:
             await self._compare(connection, primary)
             replayed: int | None = (await connection.fetchrow(_REPLAYED))[1]
-        finally:
-            await self._give_back(connection)
+        except BaseException:
+            _end(connection)
+            raise
+        await self._give_back(pool, connection)
         if replayed is None:
             # Such as a reader of a service whose servers share their storage.
             raise _NotUsable("it does not say what it has replayed")
@@ -297,6 +306,8 @@ class Replica:
         """The pool's connect callback: a name may lead to another server with each connection."""
         connection = await connect(self._address, **arguments)
         try:
+            if not self._samples:
+                raise _NotUsable("the data was replaced")
             await self._compare(connection, self._samples[-1])
         except BaseException:
             connection.terminate()
@@ -339,6 +350,13 @@ class Replica:
             _log.warning(
                 "The read replica %s is not used: %s. The primary serves all reads", self._address.shown, state
             )
+
+
+def _end(connection: Any) -> None:
+    """Ends a connection of a pool at once: giving it back waits for the answer of a server that may be silent."""
+    # One that was ended with its pool.
+    with suppress(*DRIVER_ERRORS):
+        connection.terminate()
 
 
 def _reason(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from litestar.params import HeaderParameter, Parameter, QueryParameter
 
 from stocky.db import Database, Listing
 from stocky.db.listing import parse_order
+from stocky.db.read_position import read_position
 from stocky.db.totals import SMALL
 from stocky.errors import BadRequest, Invalid
 from stocky.http.request import StockyRequest
@@ -97,7 +98,8 @@ def paging(
         skip=(page - 1) * limit if page else skip,
         limit=limit,
         order=parse_order(sort),
-        totals=database.totals,
+        # What a replica behind the primary counts is for clients with a position only.
+        totals=database.totals if read_position.get() is None else None,
         revision=database.revision(),
     )
     # For the headers of the response.

@@ -22,8 +22,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from stocky import __version__
 from stocky.metrics import SECONDS, Metrics
 
-# For the last export at the end of the process, which has ten seconds in all.
-CLOSE_MILLIS = 3_000
 _TRACE_HEADERS = (b"traceparent", b"tracestate")
 
 
@@ -95,10 +93,10 @@ class Exporter:
         ).end(ended)
 
     def close(self) -> None:
-        """Sends what is left."""
-        self._spans.force_flush(CLOSE_MILLIS)
+        """Sends what is left; blocks for as long as the collector takes, whatever time OpenTelemetry is given."""
+        self._spans.force_flush()
         self._tracers.shutdown()
-        self._meters.shutdown(CLOSE_MILLIS)
+        self._meters.shutdown()
 
 
 def _observe(read: Callable[[], float]) -> Callable[[CallbackOptions], Iterable[Observation]]:

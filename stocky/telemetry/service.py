@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stocky.metrics import Metrics
@@ -15,6 +17,8 @@ from stocky.metrics import Metrics
 if TYPE_CHECKING:
     from stocky.telemetry.export import Exporter
 
+# For the last export at the end of the process, which has ten seconds in all.
+CLOSE_SECONDS = 3.0
 NEEDS_SDK = (
     "Telemetry is off although STOCKY_OTLP_ENDPOINT is set: it needs OpenTelemetry, which is not installed; run"
     " pip install '.[telemetry]'"
@@ -43,7 +47,22 @@ class Telemetry:
         """Sends what is left, for a few seconds at most."""
         if self.exporter is not None:
             exporter, self.exporter = self.exporter, None
-            await asyncio.to_thread(exporter.close)
+            loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+            def close() -> None:
+                try:
+                    exporter.close()
+                finally:
+                    # The loop has ended where that took longer.
+                    with suppress(RuntimeError):
+                        loop.call_soon_threadsafe(closed.set)
+
+            # Flushing takes as long as the collector does, and the end of the process waits for other kinds of threads.
+            threading.Thread(target=close, name="telemetry", daemon=True).start()
+            try:
+                await asyncio.wait_for(closed.wait(), CLOSE_SECONDS)
+            except TimeoutError:
+                _log.warning("The last spans and metrics are lost: the collector did not take them in time")
 
     def request(
         self,

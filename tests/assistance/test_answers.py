@@ -73,6 +73,9 @@ def checked(**answer: Any) -> list[tuple[str, str]]:
         json.dumps({"datasheets": [f"https://example.org/{number}" for number in range(100)]}),
         '{"tags": ["' + "x" * LONGEST_ANSWER + '"]}',
         '{"tags": ' + "[" * 20_000 + "]" * 20_000 + "}",
+        # Looked through once, and not once from each brace.
+        "{" * LONGEST_ANSWER,
+        "}{",
     ],
 )
 def test_answer_of_another_form_is_an_error(text: str) -> None:

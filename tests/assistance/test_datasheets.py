@@ -238,14 +238,38 @@ async def test_rejected_while_it_is_fetched(app: Litestar, member: AsyncClient, 
     assert len(site.requests) == 1
 
 
-async def test_person_who_may_no_longer_add_documents(
+async def test_accepted_by_several_at_once_it_is_fetched_once(
     admin: AsyncClient, member: AsyncClient, model: Model, site: Site
+) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        await go_on.wait()
+        await raw(pdf(), 200, PDF)(writer)
+
+    site.answers["/sheet.pdf"] = slowly
+    _, suggestion = await _suggested(member, model, f"{site.url}/sheet.pdf")
+    accepting = [each.post(f"/suggestions/{suggestion['id']}/accept") for each in (admin, member) * 3]
+    assert all(made(answer)["is_fetching"] for answer in await asyncio.gather(*accepting))
+    go_on.set()
+
+    async def settled() -> Json | None:
+        found: Json = await get(member, f"/suggestions/{suggestion['id']}")
+        return None if found["is_fetching"] else found
+
+    found = await until_so(settled)
+    assert (found["status"], found["error"]) == ("accepted", None)
+    assert [each["kind"] for each in await get(admin, "/jobs")].count("assistance.fetch") == 1
+
+
+async def test_person_who_may_no_longer_add_documents(
+    admin: AsyncClient, signed_in_admin: AsyncClient, member: AsyncClient, model: Model, site: Site
 ) -> None:
     site.answers["/sheet.pdf"] = raw(pdf(), 200, PDF)
     item, suggestion = await _suggested(admin, model, f"{site.url}/sheet.pdf")
     me = await get(member, "/auth/me")
     made(await member.post(f"/suggestions/{suggestion['id']}/accept"))
-    made(await admin.put(f"/users/{me['id']}", json={"role": "read_only"}))
+    made(await signed_in_admin.put(f"/users/{me['id']}", json={"role": "read_only"}))
 
     async def settled() -> Json | None:
         found: Json = await get(admin, f"/suggestions/{suggestion['id']}")

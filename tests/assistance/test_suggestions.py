@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 from PIL import Image
 
-from tests.assistance.model import KEY, MODEL, Model, asked, completion, suggestions, suggests, values
+from tests.assistance.model import KEY, MODEL, Model, asked, completion, serving, suggestions, suggests, values
 from tests.documents.files import picture
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
@@ -150,6 +150,38 @@ async def test_answer_may_have_words_around_it(member: AsyncClient, model: Model
     model.usual = completion(text, tokens=None)
     await asked(member, item)
     assert await values(member, item) == [("tag", "npn")]
+
+
+async def test_names_that_no_database_takes_are_left_out(member: AsyncClient, model: Model) -> None:
+    await new_item(member, "Other", tags=["NPN"])
+    item = await new_item(member)
+    model.usual = suggests(tags=["a\x00b", " npn\n"], type="Parts\x00", part_number="BC\x00547")
+    job = await asked(member, item)
+    assert (job["status"], job["error"]) == ("done", None)
+    assert await values(member, item) == [("tag", "NPN")]
+
+
+async def test_tag_beyond_the_most_of_an_item_is_refused(member: AsyncClient, model: Model) -> None:
+    item = await new_item(member, tags=[f"tag {number}" for number in range(50)])
+    model.usual = suggests(tags=["npn"])
+    await asked(member, item)
+    [suggestion] = await suggestions(member, item)
+    refused(await member.post(f"/suggestions/{suggestion['id']}/accept"), 409, "has 50 tags")
+    made(await member.patch(f"/items/{item['id']}", json={"tags": item["tags"][1:]}))
+    assert (await _accept(member, suggestion))["status"] == "accepted"
+    assert len((await get(member, f"/items/{item['id']}"))["tags"]) == 50
+
+
+async def test_variables_of_a_proxy_do_not_count(
+    member: AsyncClient, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        assert (await asked(member, await new_item(member)))["status"] == "done"
+    assert (len(model.asked), proxy.asked) == (1, [])
 
 
 async def _with_picture(member: AsyncClient) -> Json:

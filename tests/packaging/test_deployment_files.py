@@ -293,6 +293,8 @@ def _check_workloads(found: list[Document], directory: Path) -> None:
         data = next(mount for mount in container["volumeMounts"] if mount["name"] == "data")
         assert f"STOCKY_DATA_DIR={data['mountPath']} " in f"{DOCKERFILE.replace(chr(10), ' ')} "
         assert pod["volumes"][0]["persistentVolumeClaim"]["claimName"] in claims
+        # The Secret of all settings that are secret need not exist.
+        assert container["envFrom"] == [{"secretRef": {"name": "stocky-settings", "optional": True}}]
         _check_settings({env["name"]: env.get("value") for env in container["env"]}, directory)
         for port in container.get("ports", ()):
             assert f"EXPOSE {port['containerPort']}\n" in DOCKERFILE

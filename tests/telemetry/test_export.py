@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import importlib.util
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ from litestar import Litestar
 
 from stocky.app import create_app
 from stocky.config import ConfigError, load
+from stocky.metrics import Metrics
 from stocky.telemetry import service
 from tests.conftest import ORIGIN, started
 from tests.inventory import made, new_item, new_location
@@ -121,6 +124,20 @@ async def test_collector_that_is_away_hinders_nothing(environ: dict[str, str], k
     config = load(environ | {"STOCKY_OTLP_ENDPOINT": endpoint})
     async with started(create_app(config)) as app, client_of(app, keys["admin"]) as client:
         await _count_once(client)
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+async def test_collector_that_never_answers_delays_no_end(caplog: pytest.LogCaptureFixture) -> None:
+    # Connections are established, and nothing reads them.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        telemetry = service.Telemetry(f"http://127.0.0.1:{silent.getsockname()[1]}", Metrics())
+        await telemetry.start()
+        telemetry.request([], "GET", "/", 200, 0.1, "id")
+        # OpenTelemetry gives up one export after ten seconds.
+        async with asyncio.timeout(9):
+            await telemetry.close()
+        assert "last spans and metrics are lost" in caplog.text
+    assert not [each for each in threading.enumerate() if each.name == "telemetry" and not each.daemon]
 
 
 async def test_missing_packages_are_named_in_the_log(

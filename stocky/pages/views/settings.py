@@ -30,7 +30,7 @@ _DONE: dict[str, Text] = {"saved": _("The settings are saved.")}
 @get("/settings", opt=admins)
 async def show_settings(request: Request[Any, Any, Any], state: State, read: Connection) -> Html:
     """All settings."""
-    return await _page(request, state, filled(await repository.get_settings(read)))
+    return await _page(request, state, read, filled(await repository.get_settings(read)))
 
 
 @post("/settings", opt=admins)
@@ -47,15 +47,14 @@ async def change_settings(request: Request[Any, Any, Any], state: State, user: P
                 if form.data.expiring_soon_days is not UNSET:
                     await queue_check(tx, user.user.username)
     if form.errors:
-        return await _page(request, state, form)
+        async with state.database.read() as read:
+            return await _page(request, state, read, form)
     return see_other(request, "/settings", done="saved")
 
 
-async def _page(request: Request[Any, Any, Any], state: State, form: Form[Any]) -> Html:
+async def _page(request: Request[Any, Any, Any], state: State, read: Connection, form: Form[Any]) -> Html:
     zone, _name = local_zone(state.config.timezone)
     assistance: Assistance = state.assistance
-    async with state.database.read() as read:
-        assistance_state = await assistance.state(read)
     return page(
         request,
         "settings.html",
@@ -66,7 +65,7 @@ async def _page(request: Request[Any, Any, Any], state: State, form: Form[Any]) 
         kinds=[(kind.value, CONTENTS[kind]) for kind in (Kind.ARCHIVE, Kind.SQL)],
         done=_DONE.get(request.query_params.get("done", "")),
         currencies=list_currencies(),
-        assistance=assistance_state,
+        assistance=await assistance.state(read),
     )
 
 

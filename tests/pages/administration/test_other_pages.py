@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from litestar import Litestar
 
 import stocky
 from stocky.config import Config
+from stocky.db import Database, Lane
+from stocky.db.postgres import CONNECTIONS
+from stocky.db.sqlite import READERS
 from stocky.errors import Unavailable
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.kinds import KINDS, JobKind
@@ -76,6 +80,16 @@ async def test_settings(browse: Browse, admin: AsyncClient) -> None:
     off = {name: value for name, value in SETTINGS.items() if name != "backup_schedule_enabled"}
     assert (await browser.submit("/settings", off)).status_code == 303
     assert (await get(admin, "/settings/"))["backup_schedule_enabled"] is False
+
+
+async def test_settings_take_one_connection_of_their_lane(app: Litestar, browse: Browse) -> None:
+    browser = await browse("admin")
+    database: Database = app.state.database
+    async with AsyncExitStack() as others:
+        sizes = READERS if database.dialect == "sqlite" else CONNECTIONS
+        for _ in range(sizes[Lane.SHORT] - 1):
+            await others.enter_async_context(database.read())
+        await browser.show("/settings")
 
 
 async def test_wrong_settings(browse: Browse, admin: AsyncClient) -> None:
