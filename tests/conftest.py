@@ -85,9 +85,22 @@ ON_EITHER_DIALECT = frozenset(["labels", "pages", "stories"])
 # Files of other folders of which the same is true: what they show lies above the database, and each test takes seconds.
 FILES_ON_EITHER_DIALECT = frozenset(
     [
+        "assistance/test_answers.py",
+        "assistance/test_datasheets.py",
+        "assistance/test_failures.py",
         "auth/test_accounts_command.py",
         "documents/test_archives.py",
         "documents/test_rezipped_archives.py",
+        "encryption/test_backups.py",
+        "encryption/test_command.py",
+        "encryption/test_confirmation.py",
+        "encryption/test_increments.py",
+        "mqtt/test_connection.py",
+        "notices/test_mail.py",
+        "notices/test_services.py",
+        "offsite/test_command.py",
+        "offsite/test_copies.py",
+        "offsite/test_failures.py",
         "webhooks/test_deliveries.py",
         "webhooks/test_failures.py",
     ]

@@ -10,7 +10,7 @@ from stocky.backup.dump.tables import is_data, is_index_of_search
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.config import Config
 from stocky.jobs.phases import PHASES
-from stocky.jobs.schemas import Job, JobStatus, Progress
+from stocky.jobs.schemas import Job, JobPriority, JobStatus, Progress
 from stocky.pages import job_words
 from stocky.pages.backup_verdict import CONTENTS, REASONS, TABLES, age, judge
 from tests.architecture.schema import run
@@ -43,6 +43,15 @@ def scheduled(hours: float, error: str | None) -> Job:
         error=error,
         error_status=None,
         attempts=1,
+        max_attempts=1,
+        priority=JobPriority.LOW,
+        concurrency_key=None,
+        waits_for=None,
+        next_attempt_at=None,
+        cancel_requested_at=None,
+        dismissed_at=None,
+        can_cancel=False,
+        can_retry=False,
         created_by=None,
         created_at=NOW - timedelta(hours=hours),
         started_at=None,
