@@ -63,6 +63,7 @@ TABLES: dict[str, Text] = {
     "shopping_list_log": _("Log of shopping lists"),
     "sku": _("Stock"),
     "stock_event": _("Events of stock"),
+    "suggestion": _("Suggestions"),
     "tag": _("Tags"),
     "user_account": _("People"),
     "webhook": _("Webhooks"),
