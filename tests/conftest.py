@@ -93,7 +93,6 @@ FILES_ON_EITHER_DIALECT = frozenset(
         "documents/test_rezipped_archives.py",
         "encryption/test_backups.py",
         "encryption/test_command.py",
-        "encryption/test_confirmation.py",
         "encryption/test_increments.py",
         "mqtt/test_connection.py",
         "notices/test_mail.py",

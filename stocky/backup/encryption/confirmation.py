@@ -64,6 +64,7 @@ class PassphraseConfirmation:
         self._fingerprint = "" if self._keys is None else fingerprint(config.secret_key, self._keys.passphrase)
         self._throttle = Throttle("wrong passphrases")
         # What the last look found; an alert that a person resolved is not raised again for it.
+        self._looking = asyncio.Lock()
         self._was_due = False
         # The restored data may have no alert.
         database.gate.on_data_replaced(self._look_again)
@@ -124,6 +125,11 @@ class PassphraseConfirmation:
 
     async def look(self) -> None:
         """Raises the alert while the passphrase is to be confirmed; resolves it when it is, or is no longer used."""
+        # One at a time: two on Postgres would each raise an alert.
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         is_due = (await self.get_state()).is_due
         async with self._database.read() as read:
             active = await alerts.list_alerts(
