@@ -63,8 +63,8 @@ class PassphraseConfirmation:
         self._database = database
         self._fingerprint = "" if self._keys is None else fingerprint(config.secret_key, self._keys.passphrase)
         self._throttle = Throttle("wrong passphrases")
-        # What the last look found; an alert that a person resolved is not raised again for it.
         self._looking = asyncio.Lock()
+        # What the last look found; an alert that a person resolved is not raised again for it.
         self._was_due = False
         # The restored data may have no alert.
         database.gate.on_data_replaced(self._look_again)
