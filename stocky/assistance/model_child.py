@@ -117,18 +117,21 @@ def _bound(response: httpx2.Response) -> None:
         # It was not requested, and may unpack to any size.
         raise _TooLong
     stream = response.stream
+    if not isinstance(stream, httpx2.SyncByteStream):
+        raise TypeError("The response is not that of a synchronous client")
+    chunks, close = iter(stream), stream.close
 
     class Bounded(httpx2.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             size = 0
-            for chunk in stream:  # type: ignore[union-attr]  # the client is a synchronous one
+            for chunk in chunks:
                 size += len(chunk)
                 if size > MAX_ANSWER_BYTES:
                     raise _TooLong
                 yield chunk
 
         def close(self) -> None:
-            stream.close()  # type: ignore[union-attr]  # as above
+            close()
 
     response.stream = Bounded()
 

@@ -6,9 +6,7 @@ A parent is known by the SHA-256 of its file, which a copy under another name ha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, TypeVar
-
-import msgspec
+from typing import Protocol, Self, TypeVar
 
 
 class Link(Protocol):
@@ -21,7 +19,15 @@ class Link(Protocol):
     problems: list[str]
 
 
+class Copy(Link, Protocol):
+    """A backup that a problem can be added to."""
+
+    def with_problem(self, problem: str) -> Self:
+        """The same with one more problem."""
+
+
 T = TypeVar("T", bound=Link)
+C = TypeVar("C", bound=Copy)
 
 
 def parents_of(backup: T, backups: Iterable[T]) -> list[T]:
@@ -52,7 +58,7 @@ def needed_by(chosen: Iterable[T], backups: Iterable[T]) -> list[T]:
     return [parent for each in chosen for parent in _parents(each, found)]
 
 
-def with_chain_problems(backups: list[T]) -> list[T]:
+def with_chain_problems(backups: list[C]) -> list[C]:
     """The backups, of which an increment without all of its parents has that as a problem.
 
     None has while there is a file of unknown content, as one copied in by hand: that may be what is missing.
@@ -63,15 +69,13 @@ def with_chain_problems(backups: list[T]) -> list[T]:
     return [_with_chain_problem(each, found) for each in backups]
 
 
-def _with_chain_problem(backup: T, found: dict[str, T]) -> T:
+def _with_chain_problem(backup: C, found: dict[str, C]) -> C:
     if backup.parent_sha256 is None:
         return backup
     last = [backup, *_parents(backup, found)][-1]
     if last.parent_sha256 is None:
         return backup
-    problem = f"{last.filename} is an increment, and the backup that it continues is missing"
-    changed: Any = msgspec.structs.replace(backup, problems=[*backup.problems, problem])  # type: ignore[type-var]  # all are Structs
-    return changed  # type: ignore[no-any-return]
+    return backup.with_problem(f"{last.filename} is an increment, and the backup that it continues is missing")
 
 
 def _by_sha256(backups: Iterable[T]) -> dict[str, T]:

@@ -146,6 +146,10 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     # Where its ledger ends, if an increment can continue it.
     mark: LedgerMark | None = None
 
+    def with_problem(self, problem: str) -> StoredBackup:
+        """The same with one more problem."""
+        return msgspec.structs.replace(self, problems=[*self.problems, problem])
+
     @property
     def is_good(self) -> bool:
         return self.verified_at is not None and not self.problems

@@ -25,7 +25,7 @@ TAIL = 1_000
 SETTLE_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
 
-_OID = f"SELECT CAST(CAST('{LEDGER}' AS regclass) AS oid)"
+_OID = "SELECT CAST(CAST('stock_event' AS regclass) AS oid)"
 
 
 class LedgerMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ class Continued(msgspec.Struct, frozen=True, kw_only=True):
 
 def count_in_sqlite(connection: sqlite3.Connection) -> int:
     """The number of all events: SQLite counts the smallest index, where a condition would read the whole table."""
-    count: int = connection.execute(f"SELECT count(*) FROM main.{LEDGER}").fetchone()[0]  # noqa: S608 - ours
+    count: int = connection.execute("SELECT count(*) FROM main.stock_event").fetchone()[0]
     return count
 
 
@@ -67,10 +67,10 @@ def mark_in_sqlite(connection: sqlite3.Connection, total: int, position: int | N
     """
     (number,) = connection.execute("PRAGMA main.user_version").fetchone()
     if position is None:
-        (position,) = connection.execute(f"SELECT coalesce(max(id), 0) FROM main.{LEDGER}").fetchone()  # noqa: S608 - ours
-    (later,) = connection.execute(f"SELECT count(*) FROM main.{LEDGER} WHERE id > ?", (position,)).fetchone()  # noqa: S608 - ours
-    last = f"WHERE id IN (SELECT id FROM main.{LEDGER} WHERE id <= ? ORDER BY id DESC LIMIT {TAIL})"  # noqa: S608 - ours
-    rows = connection.execute(line_query(connection, LEDGER, "sqlite", start=last), (position,))
+        (position,) = connection.execute("SELECT coalesce(max(id), 0) FROM main.stock_event").fetchone()
+    (later,) = connection.execute("SELECT count(*) FROM main.stock_event WHERE id > ?", (position,)).fetchone()
+    last = "WHERE id IN (SELECT id FROM main.stock_event WHERE id <= ? ORDER BY id DESC LIMIT ?)"
+    rows = connection.execute(line_query(connection, LEDGER, "sqlite", start=last), (position, TAIL))
     return LedgerMark(
         ledger=f"sqlite {number}", position=position, events=total - later, tail=_digest(line for (line,) in rows)
     )
@@ -83,7 +83,7 @@ async def settled_position(connection: Any) -> tuple[int, int] | None:
     what it commits until the snapshot is taken is in the snapshot.
     """
     table: int = await connection.fetchval(_OID)
-    position: int = await connection.fetchval(f"SELECT coalesce(max(id), 0) FROM {LEDGER}")  # noqa: S608 - ours
+    position: int = await connection.fetchval("SELECT coalesce(max(id), 0) FROM stock_event")
     query = load_queries(resource("sql"), "postgres")["list_open_writers"].text
     writers = {row["writer"] for row in await connection.fetch(query)}
     try:
@@ -106,9 +106,9 @@ async def mark_in_postgres(
     table, position = settled
     if await connection.fetchval(_OID) != table:
         return None
-    later: int = await connection.fetchval(f"SELECT count(*) FROM {LEDGER} WHERE id > $1", position)  # noqa: S608 - ours
-    last = f"WHERE id IN (SELECT id FROM {LEDGER} WHERE id <= $1 ORDER BY id DESC LIMIT {TAIL})"  # noqa: S608 - ours
-    rows = await connection.fetch(lines_where(last), position)
+    later: int = await connection.fetchval("SELECT count(*) FROM stock_event WHERE id > $1", position)
+    last = "WHERE id IN (SELECT id FROM stock_event WHERE id <= $1 ORDER BY id DESC LIMIT $2)"
+    rows = await connection.fetch(lines_where(last), position, TAIL)
     return LedgerMark(
         ledger=f"postgres {table}", position=position, events=total - later, tail=_digest(line for (line,) in rows)
     )
