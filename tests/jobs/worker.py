@@ -67,7 +67,7 @@ async def main(log: Path, lease: float) -> None:
             if attempts == 1:
                 raise Unavailable("the first attempt fails")
             await asyncio.Event().wait()
-        return "at last"
+        return "succeeded"
 
     database = make_database(load(os.environ))
     await database.open()
