@@ -16,6 +16,8 @@ _MONTHS = {
     "de": ("Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sep.", "Okt.", "Nov.", "Dez."),
 }
 _MINUS = "\N{MINUS SIGN}"
+# Up to this, a float without a fraction has all its digits.
+_EXACT = 10**15
 _NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 _SIZES = ("bytes", "KB", "MB", "GB", "TB")
 
@@ -24,6 +26,8 @@ Number = int | float | Decimal
 
 def quantity(value: Number) -> str:
     """`1.5`, `1,5` in German; without trailing zeros and without separators, so that a form accepts it."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return f"{value:.0f}".replace("-", _MINUS) if value else "0"
     exact = value if isinstance(value, Decimal) else Decimal(str(value))
     text = f"{round(exact, 3):f}"
     if "." in text:

@@ -74,9 +74,9 @@ def is_misplaced(storage: StorageType, at: StorageType) -> bool:
 
 def expiry_remark(expires: date | None, soon_days: int) -> str:
     """`expired`, `soon` or nothing."""
-    if expires is None or expires > clock.today() + timedelta(days=soon_days):
+    if expires is None or expires > clock.local_today() + timedelta(days=soon_days):
         return ""
-    return "expired" if expires < clock.today() else "soon"
+    return "expired" if expires < clock.local_today() else "soon"
 
 
 def _row(item: Item, locations: list[LocationStock], expires: date | None, soon_days: int) -> ItemRow:

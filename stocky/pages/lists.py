@@ -23,10 +23,11 @@ async def add_items_to_list(
     quantity: float = 1,
 ) -> int:
     """Returns the id of the list. Raises Invalid without a list, NotFound, Conflict."""
-    if list_id is None:
-        if not name:
-            raise Invalid("choose a list, or name a new one", field="list_id")
+    # A typed name has precedence: in the form one of the existing lists is always chosen.
+    if name:
         list_id = (await add_list(tx, NewList(name=name, is_public=True), by)).id
+    elif list_id is None:
+        raise Invalid("choose a list, or name a new one", field="list_id")
     await open_list(tx, list_id, by)
     items = await get_usable_items(tx, set(item_ids))
     wanted = [Addition(each, None, to_milli(quantity), items[each].name) for each in item_ids]

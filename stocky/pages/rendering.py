@@ -200,7 +200,11 @@ def load_environment(base_path: str, language: str) -> Environment:
 
     from stocky.pages.bytecode import TemplateCache
     from stocky.pages.elements import make_elements
+    from stocky.pages.item_table import make_item_table
     from stocky.pages.timeline import make_timeline
+
+    def plural(one: str, many: str, number: int) -> str:
+        return languages.ngettext(language, one, many, number)
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -216,7 +220,7 @@ def load_environment(base_path: str, language: str) -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
         lambda message: languages.gettext(language, message),
-        lambda one, many, number: languages.ngettext(language, one, many, number),
+        plural,
         newstyle=True,
         pgettext=lambda context, message: languages.gettext(language, message, context),
         npgettext=lambda context, one, many, number: languages.ngettext(language, one, many, number, context),
@@ -241,7 +245,8 @@ def load_environment(base_path: str, language: str) -> Environment:
     # A block rendered alone does not run the imports of its template, so the macros are globals.
     macros = environment.get_template("ui.html").module
     for name in _REPEATED_MACROS:
-        setattr(macros, name, functools.lru_cache(_MOST_REPEATED)(getattr(macros, name)))
+        elements[name] = functools.lru_cache(_MOST_REPEATED)(getattr(macros, name))
+    elements.update(make_item_table(translate, plural, url, elements))
     for name, element in elements.items():
         setattr(macros, name, element)
     environment.globals["ui"] = macros

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from stocky.pages.escaping import escaped, markup
 from stocky.pages.filters import day, measured, moment, quantity, signed
 from stocky.stock.event_lines import Line
 
@@ -39,24 +40,26 @@ def make_timeline(
 
         By `key` a live list marks what is new.
         """
-        named = f'<a href="{escape(href)}">{escape(title)}</a>' if href else escape(title)
-        before = f"{escape(detail)} · " if detail else ""
+        named = f'<a href="{escaped(href)}">{escaped(title)}</a>' if href else escaped(title)
+        before = f"{escaped(detail)} · " if detail else ""
         # Not within the f-strings, where the collection of words does not find them.
         word, hidden = _("undone"), _("then in stock:")
         past = f" · {word}" if undone else ""
-        then = f'<span class="after"><span class="hidden">{hidden} </span>{escape(after)}</span>'
-        keyed = "" if key == "" else f' data-key="{escape(key)}"'
-        return _markup(
+        then = f'<span class="after"><span class="hidden">{hidden} </span>{escaped(after)}</span>'
+        keyed = "" if key == "" else f' data-key="{escaped(key)}"'
+        return markup(
             f'<li class="event{" undone" if undone else ""}"{keyed}>'
-            f'<span class="sign" data-mode="{escape(type)}">{escape(text)}</span>'
+            f'<span class="sign" data-mode="{escaped(type)}">{escaped(text)}</span>'
             f'<span class="grow"><span class="event-title">{named}</span>'
-            f"<small>{before}{escape(when)}{past}</small></span>"
+            f"<small>{before}{escaped(when)}{past}</small></span>"
             f"{then if after != '' else ''}{caller() if caller is not None else ''}</li>"
         )
 
     def lot(stock: Any) -> Markup:
         """The lot and the serial number of a SKU or an event as text, without what the event's note says already."""
         note = getattr(stock, "note", None) or ""
+        if not (stock.lot or stock.serial or stock.opened_on):
+            return Markup()
         shown = []
         if stock.lot and f"lot {stock.lot}" not in note:
             shown.append(_("lot %(number)s", number=stock.lot))
@@ -64,7 +67,7 @@ def make_timeline(
             shown.append(_("serial number %(number)s", number=stock.serial))
         if stock.opened_on:
             shown.append(_("opened on %(day)s", day=day(stock.opened_on)))
-        return Markup(" · ").join(shown)
+        return markup(" · ".join(shown))
 
     def ledger_line(
         line: Line,
@@ -81,7 +84,7 @@ def make_timeline(
         booked, names = line.event, line.names
         is_total = line.target is None and booked.type != "set" and not line.is_opening
         opened = _("opened") if line.is_opening else ""
-        details = (line.location, opened, line.by, lot(booked), message(booked.note or ""))
+        details = (line.location, opened, line.by, lot(booked), message(booked.note) if booked.note else "")
 
         def buttons() -> str:
             batch = (batches or {}).get(booked.id)
@@ -96,9 +99,9 @@ def make_timeline(
                 return leading
             label = _("Undo: %(name)s", name=names.item_name)
             return (
-                f'{leading}<form action="{escape(url(f"/activity/{booked.id}/undo"))}" method="post"'
-                f' data-swap="{escape(swap)}"><input type="hidden" name="csrf" value="{escape(token)}">'
-                f'<input type="hidden" name="back" value="{escape(back)}">'
+                f'{leading}<form action="{escaped(url(f"/activity/{booked.id}/undo"))}" method="post"'
+                f' data-swap="{escaped(swap)}"><input type="hidden" name="csrf" value="{escaped(token)}">'
+                f'<input type="hidden" name="back" value="{escaped(back)}">'
                 f"{button(label, 'quiet', 'undo', size='small', bare=True)}</form>"
             )
 
@@ -108,7 +111,7 @@ def make_timeline(
             _("%(name)s, undo", name=names.item_name) if booked.type == "undo" else names.item_name,
             moment(booked.occurred_at),
             url(f"/items/{booked.item_id}"),
-            Markup(" · ").join(filter(None, details)),
+            markup(" · ".join(escaped(each) for each in details if each)),
             measured(booked.quantity_after, names.unit) if is_total else "",
             booked.reversed_by_id is not None,
             caller=buttons,
@@ -126,7 +129,3 @@ def ledger_sign(line: Line) -> str:
     if line.event.type == "set":
         return f"= {measured(line.event.quantity_after, line.names.unit)}"
     return signed(line.delta)
-
-
-def _markup(html: str) -> Markup:
-    return Markup(html)  # noqa: S704 - all texts in it are escaped by the functions above

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -98,7 +99,7 @@ async def test_texts_of_events_are_escaped(browse: Browse, member: AsyncClient) 
         assert "<b>&" not in page.text, path
     activity = (await browser.show("/activity")).text
     for shown in (f"Tea {text}", f"{text} → Cellar {text}", f"Note {text}", "= 5 <b>", "3 <b>"):
-        assert str(escape(shown)) in activity
+        assert html.escape(shown) in activity
 
 
 async def test_errors_are_pages_for_people(browse: Browse, browser: Browser) -> None:
