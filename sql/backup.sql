@@ -20,6 +20,7 @@ UNION ALL SELECT 'listed_project', count(*) FROM listed_project
 UNION ALL SELECT 'loan', count(*) FROM loan
 UNION ALL SELECT 'loan_return', count(*) FROM loan_return
 UNION ALL SELECT 'location', count(*) FROM location
+UNION ALL SELECT 'notice_channel', count(*) FROM notice_channel
 UNION ALL SELECT 'price', count(*) FROM price
 UNION ALL SELECT 'project', count(*) FROM project
 UNION ALL SELECT 'project_entry', count(*) FROM project_entry
@@ -33,5 +34,7 @@ UNION ALL SELECT 'shopping_list_entry', count(*) FROM shopping_list_entry
 UNION ALL SELECT 'shopping_list_log', count(*) FROM shopping_list_log
 UNION ALL SELECT 'sku', count(*) FROM sku
 UNION ALL SELECT 'stock_event', count(*) FROM stock_event
+UNION ALL SELECT 'suggestion', count(*) FROM suggestion
 UNION ALL SELECT 'tag', count(*) FROM tag
-UNION ALL SELECT 'user_account', count(*) FROM user_account;
+UNION ALL SELECT 'user_account', count(*) FROM user_account
+UNION ALL SELECT 'webhook', count(*) FROM webhook;

@@ -80,9 +80,11 @@ class BackupAdministration:
         return await self._run_to_end("backup.create", work, by, documents=False)
 
     async def start_backup(
-        self, kind: Kind, by: Principal, *, verify: bool = False, incremental: bool = False
+        self, kind: Kind, by: Principal, *, verify: bool = False, incremental: bool = False, stays: bool = False
     ) -> StartedBackup:
         """Starts a backup, with `verify` followed by its test restore; the job's result is the stored backup.
+
+        With `stays` it is stored until it is deleted, otherwise for an hour.
 
         Raises Conflict when there are more documents than an archive can hold, Invalid for an incremental archive.
         """
@@ -97,7 +99,7 @@ class BackupAdministration:
             async with self._database.read() as read:
                 settings = await get_settings(read)
             made = await self.backups.create(
-                kind, Reason.MANUAL, report, id=id, settings=settings, incremental=incremental
+                kind, Reason.MANUAL, report, id=id, settings=settings, incremental=incremental, stays=stays
             )
             await self._audit(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             if verify:
@@ -128,7 +130,12 @@ class BackupAdministration:
 
     async def list_backups(self) -> list[Backup]:
         """Every stored backup, newest first, with its off-site copies."""
+        held = list(self._passphrases)
         stored = await self.offsite.refresh()
+        ids = {each.id for each in stored}
+        for gone in (id for id in held if id not in ids):
+            # Of an upload that expired.
+            self._passphrases.pop(gone, None)
         return [self._described(each, stored) for each in stored]
 
     async def list_offsite(self) -> list[OffsiteListing]:
@@ -160,7 +167,10 @@ class BackupAdministration:
         return await self._start("backup.fetch", work, by)
 
     async def _shown(self, backup: StoredBackup) -> Backup:
-        return self._described(backup, await self.offsite.refresh())
+        stored = await self.offsite.refresh()
+        # As it is listed: with what is wrong with its chain.
+        backup = next((each for each in stored if (each.id, each.filename) == (backup.id, backup.filename)), backup)
+        return self._described(backup, stored)
 
     def _described(self, backup: StoredBackup, stored: list[StoredBackup]) -> Backup:
         return Backup.of(backup, self.base_path, self.offsite.marks(backup, stored), stored, self.locked_by(backup))
@@ -184,7 +194,7 @@ class BackupAdministration:
 
         async def work(report: ProgressCallback) -> ImportResult:
             path = self.backups.store.path(backup)
-            async with self._marking(backup):
+            async with self.backups.in_use(id), self._marking(backup):
                 return await self._replace(
                     path,
                     report,
@@ -210,15 +220,16 @@ class BackupAdministration:
 
         async def work(report: ProgressCallback) -> ImportResult:
             path = self.backups.store.path(backup)
-            return await self._add(
-                path,
-                report,
-                by,
-                force=force,
-                tables=names,
-                accept_edited=accept_edited,
-                passphrase=self._passphrases.get(id),
-            )
+            async with self.backups.in_use(id):
+                return await self._add(
+                    path,
+                    report,
+                    by,
+                    force=force,
+                    tables=names,
+                    accept_edited=accept_edited,
+                    passphrase=self._passphrases.get(id),
+                )
 
         return await self._start("backup.import", work, by, backup=id)
 

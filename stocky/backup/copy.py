@@ -22,6 +22,7 @@ from stocky.db import Database, make_database
 from stocky.db.migrate import check_schema, copy_times, migrate
 from stocky.db.serving_lock import lock_path, serving_lock
 from stocky.errors import BadRequest, Conflict
+from stocky.new_database import refuse_lost_log
 from stocky.progress import ProgressCallback
 from stocky.worker.process import run_worker
 from stocky.worker.workspace import workspace
@@ -48,14 +49,15 @@ class Copied(msgspec.Struct):
 async def copy(source: Config, target: Config, report: ProgressCallback) -> Copied:
     """Copies a snapshot of the source.
 
-    Raises Conflict when the target holds data or is served, BadRequest when the copied rows differ.
+    Raises Conflict when the target holds data, was lost or is served, BadRequest when the copied rows differ.
     """
     if source.database_url == target.database_url:
         raise Conflict("Source and target are the same database")
     check_schema(source)
+    refuse_lost_log(target)
     with ExitStack() as stack:
         stack.enter_context(serving_lock(target, wait=0, otherwise=_SERVED))
-        await asyncio.to_thread(migrate, target)
+        await asyncio.to_thread(migrate, target, before_change=_refuse_older_data)
         await _refuse_data(target)
         async with _loaded(source, report) as (sent, warnings):
             async with _open_database(target) as database:
@@ -103,6 +105,11 @@ async def _open_database(config: Config) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+def _refuse_older_data() -> None:
+    """Called before a target with rows is migrated."""
+    raise Conflict("The target holds data of an older Stocky; copy into an empty database")
 
 
 async def _refuse_data(target: Config) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,12 +26,15 @@ from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
 from stocky.db import Database
 from stocky.documents.blobs import Blobs
-from stocky.errors import BadRequest, Conflict
+from stocky.errors import BadRequest, Conflict, StockyError
 from stocky.progress import ProgressCallback
+from stocky.settings.repository import get_settings
 from stocky.worker.process import run_worker
 from stocky.worker.workspace import workspace
 
 ARCHIVE: tuple[str, ...] = (".zip",)
+
+_log = logging.getLogger(__name__)
 
 
 class Restores:
@@ -75,6 +79,7 @@ class Restores:
                 result = _result(loaded, before, lacking, dry_run=True)
                 result.changes = await self._changes(scratch, report)
                 return result
+            keep = await self._backup_keep()
             stored = await store_contents(self._blobs, from_file, wanted, report)
             safety: list[StoredBackup] = []
 
@@ -83,7 +88,24 @@ class Restores:
                 safety.append(await self._backups.create(Kind.SQL, Reason.BEFORE_RESTORE, report))
 
             replaced = await replace_database(self._database, scratch, report, before=back_up)
+            await self._remove_old(keep)
             return _restored(loaded, safety[0], replaced, lacking, stored)
+
+    async def _backup_keep(self) -> int:
+        async with self._database.read() as read:
+            return (await get_settings(read)).backup_keep
+
+    async def _remove_old(self, keep: int) -> None:
+        """Removes old backups made before restores, but never the one just made: the schedule may be off.
+
+        `keep` is the number in the settings that were replaced; the restored ones count when they are larger.
+        """
+        try:
+            keep = max(keep, await self._backup_keep())
+            await asyncio.to_thread(self._backups.store.keep_last, keep, (Reason.BEFORE_RESTORE,))
+        except (StockyError, OSError) as error:
+            # The restore is done, and not to be reported as failed.
+            _log.warning("Old backups made before restores were not removed: %s", error)
 
     async def add(
         self,
@@ -125,6 +147,16 @@ class Restores:
                 documents_count=len(from_file.contents),
                 changes=await self._changes(scratch, report),
             )
+
+    async def check(
+        self, file: Path, report: ProgressCallback, *, accept_edited: bool = False, passphrase: str | None = None
+    ) -> None:
+        """Loads and checks a backup without the current data, which may be of an older Stocky.
+
+        Raises what `replace` raises for the backup.
+        """
+        async with self._loaded(file, "full", report, accept_edited=accept_edited, passphrase=passphrase):
+            pass
 
     async def _changes(self, scratch: Path, report: ProgressCallback) -> dict[str, TableChanges]:
         request = CompareRequest(database_url=self._config.session_url, scratch=str(scratch))

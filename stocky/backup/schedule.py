@@ -1,6 +1,6 @@
 """Scheduled backup work: the daily backup with its test restore, retention, expiry, and the metrics.
 
-A scheduled backup that fails, or does not restore, raises an alert that stays until one succeeds.
+A scheduled backup that fails, or whose test restore finds problems, raises an alert that stays until one succeeds.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class BackupUpkeep:
         return Due(time.fromisoformat(settings.backup_schedule_time), since)
 
     async def _back_up(self, parameters: dict[str, Any], report: ProgressCallback) -> StoredBackup:
-        """Makes the scheduled backup, test-restores it, and only then removes old ones."""
+        """Makes the scheduled backup, test-restores it, and only then removes old ones; the newest good one stays."""
         async with self._database.read() as read:
             settings = await get_settings(read)
         kind = Kind(settings.backup_schedule_kind)
@@ -78,8 +78,13 @@ class BackupUpkeep:
         made = await self._backups.verify(made.id, report)
         if not made.is_good:
             async with self._database.transaction() as tx:
-                message = f"The scheduled backup {made.filename} does not restore: {'; '.join(made.problems)}"
-                await self._alert(tx, message)
+                problems = "; ".join(made.problems)
+                await self._alert(
+                    tx, f"The test restore of the scheduled backup {made.filename} found problems: {problems}"
+                )
+            # Otherwise a problem of each night, such as one missing file, would fill the disk.
+            await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
+            await self._count_backups()
             return made
         async with self._database.transaction() as tx:
             await alerts.resolve_service_alerts(tx, ServiceAlert.BACKUP_FAILED)

@@ -184,6 +184,9 @@ class OffsiteBackup(Struct, kw_only=True):
         str | None,
         Meta(description="The `timestamp` of the stored backup with the same content, without known problems"),
     ]
+    is_increment: Annotated[
+        bool, Meta(description="Whether it holds only the events since another copy, without which it is of no use")
+    ] = False
 
     @classmethod
     def of(cls, copy: StoredBackup, stored: dict[str | None, str]) -> OffsiteBackup:
@@ -206,6 +209,7 @@ class OffsiteBackup(Struct, kw_only=True):
             is_good=copy.is_good,
             problems=copy.problems,
             stored_as=stored.get(copy.sha256),
+            is_increment=copy.parent_sha256 is not None,
         )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import msgspec
 from stocky import clock
 from stocky.backup.archive.contents import contents_of, incomplete_archive_warnings
 from stocky.backup.archive.reading import open_backup
-from stocky.backup.chains import children_of, parents_of
+from stocky.backup.chains import children_of, is_complete
 from stocky.backup.dump.format import Header
 from stocky.backup.dump.ledger import Continued
 from stocky.backup.encryption.format import Method
@@ -26,7 +26,7 @@ from stocky.backup.offsite.policy import OffsitePolicy
 from stocky.backup.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.backup.store import RETENTION, Kind, Reason, Store, StoredBackup
 from stocky.config import Config
-from stocky.errors import BadRequest, Conflict, Locked, NotFound, TooLarge
+from stocky.errors import BadRequest, Conflict, Locked, TooLarge
 from stocky.progress import ProgressCallback
 from stocky.settings.schemas import Settings
 from stocky.worker.process import run_worker, stream_worker
@@ -57,11 +57,12 @@ class Backups:
         id: str | None = None,
         settings: Settings | None = None,
         incremental: bool = False,
+        stays: bool = False,
     ) -> StoredBackup:
         """Makes and stores a backup, under the reserved `id` if given.
 
         `settings` are written to an archive beside the database. With `incremental` a dump is an increment of the last
-        such one, or its whole ledger is the base for the next: see `find_continued`.
+        such one, or its whole ledger is the base for the next: see `find_continued`. With `stays` it does not expire.
 
         Raises OutOfSpace or Unavailable and leaves no file behind.
         """
@@ -69,18 +70,13 @@ class Backups:
         settings = settings or Settings()
         try:
             if not incremental:
-                return await self._create(kind, reason, report, reserved, settings)
+                return await self._create(kind, reason, report, reserved, settings, stays=stays)
             assert kind is Kind.SQL
-            found = await find_continued(self.store, settings.backup_base_days)
-            if found is None:
-                return await self._create(kind, reason, report, reserved, settings, is_marked=True)
-            parent, continued = found
-            # Held, so that it does not expire meanwhile.
-            await asyncio.to_thread(self.store.begin_test, parent.id)
-            try:
-                return await self._create(kind, reason, report, reserved, settings, is_marked=True, continued=continued)
-            finally:
-                await asyncio.to_thread(self.store.end_test, parent.id)
+            finding = find_continued(self.store, settings.backup_base_days, self._config.encryption, report)
+            async with finding as continued:
+                return await self._create(
+                    kind, reason, report, reserved, settings, stays=stays, is_marked=True, continued=continued
+                )
         finally:
             await asyncio.to_thread(self.store.release_id, reserved)
 
@@ -92,10 +88,11 @@ class Backups:
         id: str,
         settings: Settings,
         *,
+        stays: bool,
         is_marked: bool = False,
         continued: Continued | None = None,
     ) -> StoredBackup:
-        created_at = clock.now()
+        created_at, keys = clock.now(), self._config.encryption
         async with workspace(self._config.backup_dir) as directory:
             file = directory / "backup"
             if kind is Kind.ARCHIVE:
@@ -105,7 +102,7 @@ class Backups:
                     self._config,
                     file,
                     report,
-                    encryption=self._config.encryption,
+                    encryption=keys,
                     is_marked=is_marked,
                     continued=continued,
                 )
@@ -119,7 +116,7 @@ class Backups:
                 created_at=created_at,
                 reason=reason,
                 # Counted from its completion: an archive may take longer than its retention.
-                expires_at=_expiry(reason, clock.now()),
+                expires_at=None if stays else _expiry(reason, clock.now()),
                 sha256=made.sha256,
                 app_version=made.header.stocky,
                 schema_version=made.header.schema,
@@ -127,13 +124,18 @@ class Backups:
                 rows=made.header.restored_rows,
                 documents_count=made.documents_count,
                 encryption=self.encryption,
+                recipients_sha256=None if keys is None else keys.recipients_sha256,
                 warnings=made.warnings,
                 parent_sha256=increment.parent.sha256 if increment is not None else None,
+                parent_size_bytes=increment.parent.size_bytes if increment is not None else None,
                 base_sha256=increment.base if increment is not None else None,
                 mark=made.mark,
             )
-            if increment is not None and not parents_of(backup, await self.list_backups()):
-                raise Conflict(f"{increment.parent.filename} was deleted while its increment was made; back up again")
+            if increment is not None and not is_complete(backup, await self.list_backups()):
+                raise Conflict(
+                    f"{increment.parent.filename}, or what it continues, was deleted while its increment was made; back"
+                    " up again"
+                )
             return await asyncio.to_thread(self.store.add_backup, file, backup)
 
     async def write(self, kind: Kind, file: Path, report: ProgressCallback, *, settings: Settings) -> DumpResult:
@@ -158,27 +160,18 @@ class Backups:
 
         Raises NotFound, also when it was deleted meanwhile, and Locked for an undamaged one that cannot be decrypted.
         """
+        async with self.in_use(id) as backup:
+            verification = await self._verify(backup, report, passphrase)
+            return await asyncio.to_thread(self.store.change_metadata, id, verification.noted)
+
+    @asynccontextmanager
+    async def in_use(self, id: str) -> AsyncIterator[StoredBackup]:
+        """The backup, which neither expires nor is removed by retention during the block. Raises NotFound."""
         backup = await asyncio.to_thread(self.store.begin_test, id)
         try:
-            verification = await self._verify(backup, report, passphrase)
-            tested = await asyncio.to_thread(self.store.change_metadata, id, verification.noted)
-            if tested.problems:
-                await self._note_in_children(tested)
-            return tested
+            yield backup
         finally:
             await asyncio.to_thread(self.store.end_test, id)
-
-    async def _note_in_children(self, broken: StoredBackup) -> None:
-        """An increment is as good as its chain: it is not good any more when a part of that does not restore."""
-        problem = f"It continues {broken.filename}, which does not restore"
-
-        def with_problem(backup: StoredBackup) -> StoredBackup:
-            problems = [each for each in backup.problems if each != problem]
-            return msgspec.structs.replace(backup, problems=[*problems, problem])
-
-        for child in children_of(broken, await self.list_backups()):
-            with suppress(NotFound):
-                await asyncio.to_thread(self.store.change_metadata, child.id, with_problem)
 
     async def _verify(self, backup: StoredBackup, report: ProgressCallback, passphrase: str | None) -> Verification:
         try:
@@ -187,7 +180,7 @@ class Backups:
             # A damaged header looks like one of another key.
             if backup.sha256 is None or await asyncio.to_thread(self.store.is_as_made, backup):
                 raise
-            return Verification({}, [f"{backup.filename} is damaged: its SHA-256 is not the one it was made with"], [])
+            return Verification({}, [backup.damage], [])
 
     async def list_backups(self) -> list[StoredBackup]:
         """Every stored backup, newest first."""
@@ -274,6 +267,7 @@ class Verification(msgspec.Struct, frozen=True):
             rows=self.header.restored_rows,
             documents_count=self.documents_count,
             parent_sha256=increment.parent.sha256 if increment is not None else None,
+            parent_size_bytes=increment.parent.size_bytes if increment is not None else None,
             base_sha256=increment.base if increment is not None else None,
         )
 

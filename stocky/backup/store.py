@@ -133,6 +133,8 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     documents_count: int = 0
     # How the file is encrypted; None where it is not.
     encryption: Method | None = None
+    # For which recipients it is encrypted, if for any.
+    recipients_sha256: str | None = None
     # Missing or damaged content found while it was made.
     warnings: list[str] = []
     verified_at: _Aware | None = None
@@ -140,8 +142,9 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     problems: list[str] = []
     # By the address of the destination.
     offsite: dict[str, OffsiteCopy] = {}
-    # Of an increment: the SHA-256 of the file that it continues, and of the base of its chain.
+    # Of an increment: the SHA-256 and the size of the file that it continues, and the SHA-256 of the base of its chain.
     parent_sha256: str | None = None
+    parent_size_bytes: int | None = None
     base_sha256: str | None = None
     # Where its ledger ends, if an increment can continue it.
     mark: LedgerMark | None = None
@@ -149,6 +152,11 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     def with_problem(self, problem: str) -> StoredBackup:
         """The same with one more problem."""
         return msgspec.structs.replace(self, problems=[*self.problems, problem])
+
+    @property
+    def damage(self) -> str:
+        """The problem of a backup whose file is not the one that was made."""
+        return f"{self.filename} is damaged: its SHA-256 is not the one it was made with"
 
     @property
     def is_good(self) -> bool:
@@ -175,6 +183,8 @@ class Store:
         # Held while metadata is read to be changed, and while backups are deleted.
         self._lock = threading.RLock()
         self._tested: Counter[str] = Counter()
+        # The SHA-256 of files that were copied in by hand, by what changes with their content.
+        self._hashed: dict[tuple[str, int, int, int], str] = {}
 
     def reserve_id(self) -> str:
         """Reserves the id of a backup, so that its URL is known before it is made.
@@ -202,12 +212,12 @@ class Store:
     def list_backups(self) -> list[StoredBackup]:
         """All backups, newest first; those dated in the future, by a wrong clock, come last.
 
-        An increment without one of its parents has that as a problem.
+        An increment whose chain is incomplete or does not restore has that as a problem.
         """
         if not self.directory.is_dir():
             return []
         backups = (found for file in self.directory.iterdir() if (found := self._find(file)) is not None)
-        return with_chain_problems(newest_first(backups))
+        return with_chain_problems(self._with_possible_parents(newest_first(backups)))
 
     def get_backup(self, id: str) -> StoredBackup:
         """Raises NotFound, also for an invalid id."""
@@ -257,10 +267,14 @@ class Store:
     def is_as_made(self, backup: StoredBackup) -> bool:
         """Whether its file has the SHA-256 that it was made with; reads all of it."""
         try:
-            with self.path(backup).open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() == backup.sha256
+            return self.read_sha256(backup) == backup.sha256
         except OSError:
             return False
+
+    def read_sha256(self, backup: StoredBackup) -> str:
+        """The SHA-256 of its file as it is now; reads all of it. Raises OSError."""
+        with self.path(backup).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def add_upload(self, file: Path, filename: str) -> StoredBackup:
         """Moves an uploaded file, called `filename` by its sender, into the store; it expires after a day.
@@ -306,7 +320,7 @@ class Store:
         return changed
 
     def begin_test(self, id: str) -> StoredBackup:
-        """The backup, which does not expire before `end_test`. Raises NotFound."""
+        """The backup, which no retention deletes before `end_test`; also for other uses than tests. Raises NotFound."""
         with self._lock:
             backup = self.get_backup(id)
             self._tested[id] += 1
@@ -375,6 +389,10 @@ class Store:
         The newest verified backup and the one just made always stay, whatever their dates, and those that an increment
         that stays needs.
         """
+        with self._lock:
+            return self._keep_last(count, reasons)
+
+    def _keep_last(self, count: int, reasons: Iterable[Reason]) -> list[StoredBackup]:
         removed = []
         stored = self.list_backups()
         held = self._holds(stored)
@@ -405,11 +423,14 @@ class Store:
     def _find(self, file: Path) -> StoredBackup | None:
         """The backup of a file, under Stocky's name or a foreign one; None when it is not a backup."""
         own = own_moment(file.name)
-        examined = _examine(file) if own is None else (kind_of(file.name), _encryption_of(file))
         try:
-            status = file.stat()
+            # A link leads elsewhere, and opening a pipe would block.
+            status = file.lstat()
         except FileNotFoundError:
             return None
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        examined = _examine(file) if own is None else (kind_of(file.name), _encryption_of(file))
         if examined is None:
             return None
         kind, encryption = examined
@@ -426,6 +447,28 @@ class Store:
             created_at=own if own is not None else datetime.fromtimestamp(status.st_mtime, UTC),
             encryption=encryption,
         )
+
+    def _with_possible_parents(self, backups: list[StoredBackup]) -> list[StoredBackup]:
+        """The backups, of which each file of unknown content that may be a missing parent has its SHA-256."""
+        known = {each.sha256 for each in backups}
+        incomplete = [each for each in backups if each.parent_sha256 is not None and each.parent_sha256 not in known]
+        sizes = {each.parent_size_bytes for each in incomplete}
+        return [
+            msgspec.structs.replace(each, sha256=self._hash(each))
+            if each.sha256 is None and each.size_bytes in sizes
+            else each
+            for each in backups
+        ]
+
+    def _hash(self, backup: StoredBackup) -> str | None:
+        """The SHA-256 of its file, read again only when the file has changed; None where it cannot be read."""
+        with suppress(OSError):
+            status = self.path(backup).stat()
+            key = (backup.filename, status.st_ino, status.st_size, status.st_mtime_ns)
+            if key not in self._hashed:
+                self._hashed[key] = self.read_sha256(backup)
+            return self._hashed[key]
+        return None
 
     def _read_metadata(self, file: Path) -> StoredBackup | None:
         """The stored metadata of a file of this name."""

@@ -84,6 +84,7 @@ def _check_suffix(arguments: argparse.Namespace, *, is_encrypted: bool) -> None:
 async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
     import msgspec
 
+    from stocky.backup.chains import parents_of
     from stocky.backup.service import Backups
     from stocky.backup.store import Kind, Reason
     from stocky.cli.progress import ProgressBar
@@ -96,6 +97,7 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
         sys.stdout.buffer.flush()
         return 0
     settings = await _settings(config)
+    continued: list[str] = []
     with ProgressBar(quiet=arguments.json) as bar:
         if arguments.output is None:
             made = await backups.create(
@@ -107,6 +109,7 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
             )
             path, size, sha256, rows = backups.store.path(made), made.size_bytes, made.sha256, made.rows or {}
             warnings = made.warnings
+            continued = [each.filename for each in parents_of(made, await backups.list_backups())]
         else:
             path = Path(arguments.output)
             if path.is_dir() or not path.absolute().parent.is_dir():
@@ -117,9 +120,11 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
         print(f"stocky: {warning}", file=sys.stderr)
     if arguments.json:
         result = {"file": str(path), "size_bytes": size, "sha256": sha256, "rows": rows, "warnings": warnings}
-        print(msgspec.json.encode(result).decode())
+        print(msgspec.json.encode(result | {"continues": continued}).decode())
     else:
         print(f"{path}: {sum(rows.values()):,} rows, {size:,} bytes. Test it with: stocky verify {path}")
+        if continued:
+            print(f"It is an increment. A restore also needs: {', '.join(continued)}")
     return 0
 
 

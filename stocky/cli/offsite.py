@@ -191,15 +191,17 @@ def _at_address(config: Config, address: str) -> OffsiteFile:
 
 def _find(config: Config, name: str) -> OffsiteFile:
     """The copy of this name, or the latest; see `may_be_latest`. Destinations that cannot be read are reported."""
-    from stocky.backup.chains import parents_of
+    from stocky.backup.chains import is_complete, parents_of
     from stocky.backup.offsite.policy import may_be_latest
     from stocky.backup.store import newest_first
     from stocky.errors import NotFound
 
-    found = []
+    found, passed_over = [], []
     for listing, destination in zip(_list_destinations(config), config.offsite.destinations, strict=True):
         if listing.error is not None:
             print(f"stocky: {listing.error}", file=sys.stderr)
+        if name == _LATEST:
+            passed_over += [copy for copy in listing.copies if not may_be_latest(copy)]
         found += [
             (copy, OffsiteFile(destination, copy.filename, copy.sha256, tuple(parents_of(copy, listing.copies))))
             for copy in listing.copies
@@ -208,7 +210,13 @@ def _find(config: Config, name: str) -> OffsiteFile:
     if not found:
         which = "without known problems" if name == _LATEST else f"named {name}"
         raise NotFound(f"There is no off-site backup {which}; 'stocky offsite' lists all")
+    # One destination may lack a part of a chain that another one has.
+    found = [each for each in found if is_complete(each[0], each[1].parents)] or found
     newest = newest_first(copy for copy, _ in found)[0]
+    for copy in passed_over:
+        if newest_first([copy, newest])[0] is copy:
+            reason = "; ".join(copy.problems) or "it was made before a restore, of the data that was replaced"
+            print(f"stocky: skipped {copy.filename}, newer: {reason}", file=sys.stderr)
     return next(file for copy, file in found if copy is newest)
 
 
@@ -227,4 +235,5 @@ def _list_destinations(config: Config) -> list[Listing]:
 def _state(copy: StoredBackup) -> str:
     if copy.problems:
         return f"does not restore: {copy.problems[0]}"
-    return "test-restored" if copy.is_good else "not test-restored"
+    tested = "test-restored" if copy.is_good else "not test-restored"
+    return tested if copy.parent_sha256 is None else f"{tested}, an increment"

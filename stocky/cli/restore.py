@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stocky.backup.requests import TableChanges
     from stocky.backup.schemas import ImportResult
     from stocky.config import Config
+    from stocky.progress import ProgressCallback
 
 _SERVED = "A Stocky serves this database; stop it, or restore through its API (POST /api/v1/backup/upload/import/full)"
 _CONFIRMATION = "restore"
@@ -45,35 +46,39 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from stocky.cli.settings import scratch_space
-    from stocky.db.migrate import check_schema, migrate
+    from stocky.db.migrate import check_schema
     from stocky.db.serving_lock import serving_lock
+    from stocky.new_database import refuse_lost_log
 
     config = load_settings()
+    refuse_lost_log(config)
     source = choose_source(config, arguments)
     if isinstance(source, Path):
         source.stat()
         _refuse_itself(config, source)
     if not (arguments.dry_run or arguments.force or _confirmed(config)):
         return 1
-    no_database: list[str] = []
+    notes: list[str] = []
     with ExitStack() as stack:
         if arguments.dry_run:
             # Compares with the current data; creates no file in the data directory.
             config = stack.enter_context(scratch_space(config))
             file = stack.enter_context(local_file(config, source, quiet=arguments.json))
+            passphrase = ask_passphrase(config, file, arguments.passphrase_file)
             if _has_database(config):
                 check_schema(config)
             else:
-                no_database = [f"There is no data in {_where(config)} yet, so this compares with an empty database."]
+                notes = [f"There is no data in {_where(config)} yet, so this compares with an empty database."]
                 config = stack.enter_context(_empty_database(config))
         else:
             stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
             file = stack.enter_context(local_file(config, source, quiet=arguments.json))
+            passphrase = ask_passphrase(config, file, arguments.passphrase_file)
             # On a new machine there is no database; one created for the restore is removed when it fails.
             stack.enter_context(_new_database_removed_on_failure(config))
-            migrate(config)
-        result = asyncio.run(_restore(config, file, arguments))
-    result.warnings = [*no_database, *result.warnings]
+            notes = _migrate(config, file, passphrase, arguments)
+        result = asyncio.run(_restore(config, file, passphrase, arguments))
+    result.warnings = [*notes, *result.warnings]
     if arguments.json:
         print(msgspec.json.encode(result).decode())
         return 0
@@ -119,12 +124,15 @@ def _empty_database(config: Config) -> Iterator[Config]:
 @contextmanager
 def _new_database_removed_on_failure(config: Config) -> Iterator[None]:
     """Removes a new database on failure: an empty one would be mistaken for the lost one; see new_database."""
-    is_new = config.dialect == "sqlite" and not config.sqlite_path.exists()
+    new: list[Path] = []
+    if config.dialect == "sqlite" and not config.sqlite_path.exists():
+        files = [config.sqlite_path.with_name(config.sqlite_path.name + suffix) for suffix in ("", "-wal", "-shm")]
+        new = [file for file in files if not file.exists()]
     try:
         yield
     except BaseException:
-        for suffix in ("", "-wal", "-shm") if is_new else ():
-            config.sqlite_path.with_name(config.sqlite_path.name + suffix).unlink(missing_ok=True)
+        for file in new:
+            file.unlink(missing_ok=True)
         raise
 
 
@@ -146,13 +154,47 @@ def _examples(changes: TableChanges) -> list[str]:
     ]
 
 
-async def _restore(config: Config, file: Path, arguments: argparse.Namespace) -> ImportResult:
+def _migrate(config: Config, file: Path, passphrase: str | None, arguments: argparse.Namespace) -> list[str]:
+    """Migrates the database; returns a note about the backup that was made of it before.
+
+    The data of an older Stocky is changed only if the file can be restored.
+    """
+    import asyncio
+
+    from stocky.backup.migrating import migrate
+    from stocky.cli.progress import ProgressBar
+
+    with ProgressBar(quiet=arguments.json) as bar:
+        if _is_older(config):
+            asyncio.run(_check(config, file, passphrase, bar, accept_edited=arguments.accept_edited))
+        backup = migrate(config, bar).backup
+    return [] if backup is None else [f"Before the migration, the data was backed up to {backup.filename}."]
+
+
+def _is_older(config: Config) -> bool:
+    """Whether an older Stocky made the database."""
+    from stocky.db.migrate import list_migrations
+
+    return _has_database(config) and not all(state.applied for state in list_migrations(config))
+
+
+async def _check(
+    config: Config, file: Path, passphrase: str | None, report: ProgressCallback, *, accept_edited: bool
+) -> None:
+    from stocky.backup.restore import Restores
+    from stocky.backup.service import Backups
+    from stocky.db import make_database
+
+    restores = Restores(config, make_database(config), Backups(config))
+    await restores.check(file, report, accept_edited=accept_edited, passphrase=passphrase)
+
+
+async def _restore(config: Config, file: Path, passphrase: str | None, arguments: argparse.Namespace) -> ImportResult:
     from stocky.backup.restore import Restores
     from stocky.backup.service import Backups
     from stocky.cli.progress import ProgressBar
     from stocky.db import make_database
 
-    passphrase = ask_passphrase(config, file, arguments.passphrase_file)
     database = make_database(config)
     await database.open()
     try:

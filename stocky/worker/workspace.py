@@ -17,6 +17,7 @@ from pathlib import Path
 
 from stocky.disk import FULL, NoLocks, lock
 from stocky.errors import OutOfSpace, Unavailable
+from stocky.worker.completion import complete
 
 _PREFIX = ".work-"
 _LOCK = "owner"
@@ -29,13 +30,14 @@ async def workspace(backup_dir: Path) -> AsyncIterator[Path]:
 
     Raises Unavailable when the backup directory cannot be written, OutOfSpace.
     """
-    making = asyncio.create_task(asyncio.to_thread(_make, backup_dir))
+    # No task: asyncio cancels every task when a command is interrupted, and its directory would be left behind.
+    making = asyncio.get_running_loop().run_in_executor(None, _make, backup_dir)
     try:
         directory, _ = await asyncio.shield(making)
         yield directory
     finally:
-        # Also for a cancelled task, even while the directory is being created: nothing may be left behind.
-        await asyncio.shield(asyncio.create_task(_remove_made(making)))
+        # Also for a cancelled task, even while the directory is being created or removed: nothing may be left behind.
+        await complete(_remove_made(making))
 
 
 @contextmanager
@@ -112,7 +114,7 @@ def _remove(directory: Path, owner: int) -> None:
     os.close(owner)
 
 
-async def _remove_made(making: asyncio.Task[tuple[Path, int]]) -> None:
+async def _remove_made(making: asyncio.Future[tuple[Path, int]]) -> None:
     await asyncio.wait([making])
     if not making.cancelled() and making.exception() is None:
         await asyncio.to_thread(_remove, *making.result())

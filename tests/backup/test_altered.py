@@ -38,6 +38,7 @@ def loaded(content: bytes, purpose: Purpose, directory: Path) -> str:
 
 
 @pytest.mark.one_postgres
+@pytest.mark.usefixtures("scratch_built_once")
 async def test_values_that_no_route_can_decode_are_found(admin: AsyncClient, tmp_path: Path) -> None:
     await fill(admin)
     dump = text_of(await take(admin))

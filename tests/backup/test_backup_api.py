@@ -10,7 +10,11 @@ import httpx
 import pytest
 from httpx import AsyncClient
 
+from stocky.backup.dump.objects import stocky_objects
+from stocky.backup.dump.tables import is_data
+from stocky.backup.repository import count_rows
 from stocky.config import Config
+from stocky.db import Database
 from stocky.stock.consistency import find_faults
 from tests.backup.dumps import as_json, packed, restore, take, text_of
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
@@ -39,6 +43,12 @@ async def test_backup_is_made_counted_and_stored(admin: AsyncClient, config: Con
     assert stored["timestamp"] == backup["backup_id"]
     assert (config.backup_dir / stored["filename"]).stat().st_size == backup["backup_size"]
     assert stored["expires_at"] is not None
+
+
+async def test_rows_of_every_table_are_counted(database: Database, config: Config) -> None:
+    async with database.read() as read:
+        counted = await count_rows(read)
+    assert counted.keys() == {table for table in stocky_objects(config.dialect).tables if is_data(table)}
 
 
 async def test_download_is_a_complete_named_dump(admin: AsyncClient) -> None:

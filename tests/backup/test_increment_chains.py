@@ -10,7 +10,15 @@ import msgspec
 import pytest
 
 from stocky import clock
-from stocky.backup.chains import children_of, parents_of, with_chain_problems
+from stocky.backup.chains import (
+    children_of,
+    complete,
+    is_complete,
+    parents_first,
+    parents_of,
+    with_chain_problems,
+    without_needed,
+)
 from stocky.backup.dump.ledger import LedgerMark
 from stocky.backup.increments import MAX_INCREMENTS, SMALL_BYTES, choose_chain
 from stocky.backup.offsite.policy import OffsitePolicy
@@ -59,6 +67,35 @@ def test_parents_and_children() -> None:
     assert [bool(each.problems) for each in with_chain_problems([other, second, base])] == [False, True, False]
     circle = [backup("a", "b"), backup("b", "a")]
     assert ids(parents_of(circle[0], circle)) == ["b"]
+    assert complete(circle) == []
+    assert ids(complete([other, second, base])) == ["other", "base"]
+    assert ids(parents_first([second, other, base], stored)) == ["base", "2", "other"]
+
+
+def test_increment_is_as_good_as_what_it_continues() -> None:
+    base, first, second = backup("base"), backup("1", "base"), backup("2", "1")
+    broken = msgspec.structs.replace(first, problems=["damaged"])
+    assert [each.problems for each in with_chain_problems([second, broken, base])] == [
+        ["It continues 1, which does not restore"],
+        ["damaged"],
+        [],
+    ]
+    # An undamaged copy takes its place, and is what is needed.
+    copy = msgspec.structs.replace(first, id="copy", filename="copy")
+    for stored in ([second, broken, copy, base], [second, copy, broken, base]):
+        assert with_chain_problems(stored)[0].problems == []
+        assert ids(parents_of(second, stored)) == ["copy", "base"]
+        assert ids(without_needed([broken, copy, base], stored)) == ["1"]
+
+
+def test_chain_through_a_file_that_was_never_read_is_not_complete() -> None:
+    base, second = backup("base"), msgspec.structs.replace(backup("2", "1"), base_sha256="base")
+    # Copied in by hand: what it continues is in its first lines only.
+    unread = backup("1", reason=Reason.FOUND)
+    (found, *_) = with_chain_problems([second, unread, base])
+    assert found.problems == ["What 1 continues is not known; test-restore that"]
+    assert not is_complete(second, [second, unread, base])
+    assert is_complete(second, [second, backup("1", "base"), base])
 
 
 def test_newest_backup_is_continued_until_a_base_is_due() -> None:

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.dump import ledger
+from stocky.backup.dump import ledger, sqlite
 from stocky.backup.dump.format import LEDGER, ParentFile
 from stocky.backup.dump.ledger import Continued
 from stocky.backup.dump.making import dump
@@ -23,9 +23,14 @@ from stocky.backup.load.loading import load
 from stocky.backup.load.parents import find_parents
 from stocky.backup.requests import DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.config import Config
+from stocky.config import load as load_config
+from stocky.db.migrate import migrate
+from stocky.db.migration_files import schema_version
 from stocky.errors import BadRequest
 from tests.architecture import schema
 from tests.backup.test_increments import events_in
+from tests.conftest import TestDatabases
+from tests.conftest import settings as environment
 from tests.inventory import new_item, new_location, new_stock
 
 pytestmark = pytest.mark.one_postgres
@@ -132,6 +137,25 @@ async def test_increment_holds_only_what_is_new(admin: AsyncClient, config: Conf
     assert (header.increment.after, header.rows[LEDGER], header.increment.events) == (2, 1, 3)
     assert (await loaded(tmp_path, base, first)).rows[LEDGER] == 3
     assert [Path(each) for each in await find_parents(first.file, first.file, tmp_path, config)] == [base.file]
+
+
+async def test_migration_that_ends_just_before_the_copy_makes_a_base(
+    databases: TestDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On Postgres, the number of the schema is read in the snapshot of the rows anyway.
+    copy_increment = sqlite.copy_increment
+    with databases.empty("sqlite", tmp_path) as url:
+        config = load_config(environment(url, tmp_path))
+        await asyncio.to_thread(migrate, config, through=schema_version("sqlite") - 1)
+        base = await part(config, tmp_path, 0)
+
+        def copy_late(*given: Any) -> Any:
+            migrate(config)
+            return copy_increment(*given)
+
+        monkeypatch.setattr(sqlite, "copy_increment", copy_late)
+        header = (await part(config, tmp_path, 1, base)).result.header
+    assert (header.schema, header.increment) == (schema_version("sqlite"), None)
 
 
 @pytest.fixture

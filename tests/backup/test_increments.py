@@ -344,6 +344,11 @@ def test_command_makes_and_restores_increments(environ: dict[str, str]) -> None:
     made = [json.loads(stocky(environ, "backup", "--incremental", "--json").stdout) for _ in range(3)]
     headers = [read_header(gzip.decompress(Path(each["file"]).read_bytes()).decode()) for each in made]
     assert [each is not None and each.increment is not None for each in headers] == [False, True, True]
+    names = [Path(each["file"]).name for each in made]
+    assert [each["continues"] for each in made] == [[], names[:1], names[1::-1]]
+    assert (
+        f"A restore also needs: {names[2]}, {names[1]}, {names[0]}" in stocky(environ, "backup", "--incremental").stdout
+    )
     last = made[-1]["file"]
     assert stocky(environ, "verify", last).returncode == 0
     restored = stocky(environ, "restore", last, "--force")

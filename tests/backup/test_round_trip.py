@@ -155,6 +155,7 @@ async def test_empty_database_is_backed_up_and_verified(empty_environ: dict[str,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("scratch_built_once")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(PLACES, min_size=1, max_size=8, unique=True))
 def test_any_text_is_read_unchanged(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -209,6 +209,20 @@ def test_other_files_and_links_are_ignored(store: Store, tmp_path: Path) -> None
     assert len(list(inner.directory.iterdir())) == 11
 
 
+@pytest.mark.parametrize("suffix", ["", ".age"])
+def test_links_and_directories_under_own_names_are_ignored(store: Store, suffix: str) -> None:
+    (store.directory / "elsewhere").write_bytes(GZIP)
+    names = [f"stocky_backup_20260101_00000{number}.sql.gz{suffix}" for number in range(3)]
+    (store.directory / names[0]).symlink_to(store.directory / "elsewhere")
+    (store.directory / names[1]).mkdir()
+    os.mkfifo(store.directory / names[2])
+    (found,) = store.list_backups()
+    assert found.filename == "elsewhere"
+    for second in range(3):
+        with pytest.raises(NotFound):
+            store.get_backup(f"2026-01-01-00-00-0{second}")
+
+
 def test_metadata_of_another_file_is_ignored_for_a_found_one(store: Store) -> None:
     (store.directory / "mine.sql.gz").write_bytes(GZIP)
     (backup,) = store.list_backups()

@@ -12,6 +12,8 @@ from litestar import Litestar
 
 from stocky import clock
 from stocky.app import create_app
+from stocky.auth.repository import get_user
+from stocky.auth.schemas import Principal
 from stocky.backup import service
 from stocky.config import Config
 from stocky.db import Database
@@ -19,7 +21,7 @@ from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import NewJob, add_job, claim_job
 from stocky.jobs.schedule import Schedule
 from stocky.worker.workspace import sweep
-from tests.backup.dumps import finished
+from tests.backup.dumps import done, finished
 from tests.backup.test_dump import ignore_progress
 from tests.inventory import get, made
 
@@ -157,14 +159,18 @@ async def test_interrupted_scheduled_backup_is_made_the_same_day(
     assert backup["is_good"]
 
 
-async def test_repeatedly_interrupted_backup_raises_an_alert(
-    app: Litestar, admin: AsyncClient, database: Database
+@pytest.mark.parametrize(
+    ("kind", "alert_type"),
+    [("backup.scheduled", "backup_failed"), ("documents.collect", "document_cleanup_failed")],
+)
+async def test_repeatedly_interrupted_duty_raises_an_alert(
+    app: Litestar, admin: AsyncClient, database: Database, kind: str, alert_type: str
 ) -> None:
-    lost = NewJob(kind="backup.scheduled", max_attempts=1, owner="gone", lease_until=clock.now() - timedelta(minutes=1))
+    lost = NewJob(kind=kind, max_attempts=1, owner="gone", lease_until=clock.now() - timedelta(minutes=1))
     id = await database.run(add_job, lost)
     assert id is not None
     await finished(admin, id)
-    (alert,) = [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"]
+    (alert,) = [each for each in await get(admin, "/alerts/") if each["alert_type"] == alert_type]
     assert "interrupted" in alert["message"]
 
 
@@ -197,6 +203,71 @@ async def test_backup_kept_while_it_is_tested_stays(
     (backup,) = await backups.list_backups()
     assert backup.is_good
     assert backup.expires_at is None
+
+
+@pytest.mark.parametrize("used", ["restored", "compared", "imported"])
+async def test_backup_does_not_expire_while_it_is_used(
+    app: Litestar, admin: AsyncClient, moved: Any, monkeypatch: pytest.MonkeyPatch, used: str
+) -> None:
+    id = made(await admin.post("/backup/create/full"))["backup_id"]
+    administration = app.state.backups
+    async with app.state.database.read() as read:
+        by = Principal(await get_user(read, 1))
+    name = "add" if used == "imported" else "replace"
+    use = getattr(administration.restores, name)
+
+    async def slowly(*given: Any, **options: Any) -> Any:
+        moved(25)
+        assert administration.backups.store.remove_expired() == []
+        return await use(*given, **options)
+
+    monkeypatch.setattr(administration.restores, name, slowly)
+    if used == "imported":
+        started = await administration.start_import(id, by, force=True, tables=[], accept_edited=False)
+    else:
+        started = await administration.start_restore(
+            id, by, force=True, dry_run=used == "compared", accept_edited=False
+        )
+    job = await finished(admin, started.job_id)
+    assert job["status"] == "done", job
+    assert [each.id for each in administration.backups.store.remove_expired()] == [id]
+
+
+async def test_scheduled_backups_with_problems_are_removed_too(
+    app: Litestar, admin: AsyncClient, moved: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(
+        await admin.patch(
+            "/settings", json={"backup_schedule_enabled": True, "backup_keep": 2, "backup_schedule_kind": "sql"}
+        )
+    )
+    moved(24)
+    (good,) = await scheduled(admin, app)
+
+    async def lacking(*given: Any, **options: Any) -> service.Verification:
+        return service.Verification({}, ["The file of the document datasheet.pdf is missing"], [])
+
+    monkeypatch.setattr(service, "verify_file", lacking)
+    for _ in range(5):
+        moved(24)
+        newest, *earlier = await scheduled(admin, app)
+        assert not newest["is_good"]
+    assert [each["is_good"] for each in (newest, *earlier)] == [False, False, True]
+    assert earlier[-1]["timestamp"] == good["timestamp"]
+    (alert,) = [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"]
+    assert alert["message"].startswith("The test restore of the scheduled backup ")
+    assert alert["message"].endswith(" found problems: The file of the document datasheet.pdf is missing")
+
+
+async def test_backups_before_restores_are_removed_without_a_schedule(admin: AsyncClient) -> None:
+    made(await admin.patch("/settings", json={"backup_keep": 2}))
+    id = made(await admin.post("/backup/create/full"))["backup_id"]
+    safety = []
+    for _ in range(4):
+        result = await done(admin, await admin.post(f"/system/backup/{id}/restore?force=true"))
+        safety.append(result["safety_backup"])
+    stored = [each for each in await get(admin, "/system/backup/list") if each["reason"] == "before_restore"]
+    assert [each["timestamp"] for each in stored] == safety[:1:-1]
 
 
 async def test_newest_verified_backup_is_in_the_metrics(

@@ -73,6 +73,19 @@ async def test_workspace_of_a_cancelled_task_is_removed(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == []
 
 
+def test_workspace_is_removed_when_a_signal_cancels_its_task_at_the_end(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with workspace(tmp_path):
+            # As a signal handler does, in the middle of a step of the task; the loop closes right after.
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(work())
+    assert os.listdir(tmp_path) == []
+
+
 def test_workspace_in_use_is_not_swept(tmp_path: Path) -> None:
     process, theirs = held(tmp_path)
     with scratch_directory(tmp_path) as ours:

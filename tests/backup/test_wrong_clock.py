@@ -74,6 +74,16 @@ def test_new_backup_stays_and_future_ones_are_removed_first(tmp_path: Path, move
     assert {each.id for each in of_the_future}.isdisjoint(remaining)
 
 
+def test_backup_made_just_before_the_clock_goes_back_stays(tmp_path: Path, move: Move) -> None:
+    store = Store(tmp_path)
+    before = add(store)
+    move(YEAR)
+    made = add(store)
+    move(-YEAR)
+    store.keep_last(1)
+    assert {each.id for each in store.list_backups()} == {before.id, made.id}
+
+
 def test_slow_clock_does_not_remove_the_new_backup(tmp_path: Path, move: Move) -> None:
     store = Store(tmp_path)
     before = [add(store) for _ in range(2)]

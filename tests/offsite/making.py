@@ -36,8 +36,9 @@ def add_backup(
     verified_at: datetime | None = None,
     problems: tuple[str, ...] = (),
     expires_at: datetime | None = None,
+    parent: StoredBackup | None = None,
 ) -> StoredBackup:
-    """Stores a backup of this age."""
+    """Stores a backup of this age, an increment of `parent` if given."""
     at = (clock.now() - timedelta(minutes=minutes_ago)).replace(microsecond=0)
     content = random.Random(minutes_ago).randbytes(size)
     file = store.directory / "made.partial"
@@ -53,6 +54,9 @@ def add_backup(
         verified_at=verified_at,
         problems=list(problems),
         expires_at=expires_at,
+        parent_sha256=None if parent is None else parent.sha256,
+        parent_size_bytes=None if parent is None else parent.size_bytes,
+        base_sha256=None if parent is None else parent.base_sha256 or parent.sha256,
     )
     return store.add_backup(file, made)
 

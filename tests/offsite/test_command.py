@@ -119,6 +119,11 @@ def test_latest_is_the_newest_without_known_problems(environ: dict[str, str], ne
     assert "does not restore: row 7 is damaged" in stocky(new_machine, "offsite").stdout
     chosen = stocky(new_machine, "verify", "--offsite", "latest")
     assert f"using {environ['STOCKY_OFFSITE_URL']}/{wanted.filename}" in chosen.stderr
+    skipped = [line for line in chosen.stderr.splitlines() if line.startswith("stocky: skipped ")]
+    assert [line.partition(", newer: ")[2] for line in skipped] == [
+        "row 7 is damaged",
+        "it was made before a restore, of the data that was replaced",
+    ]
     # It is no dump, which the test restore finds.
     assert chosen.returncode == 1
 

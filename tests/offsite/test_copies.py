@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from stocky import clock
-from stocky.backup.offsite import service
+from stocky.backup.offsite import service, transfer
 from stocky.backup.offsite.copies import list_copies, metadata_name
 from stocky.backup.offsite.destinations import Destination, open_destination
 from stocky.backup.offsite.service import Listing, Offsite
@@ -355,6 +355,34 @@ async def test_copy_damaged_later_is_not_fetched_and_is_replaced_when_copied_aga
     backups.store.change_metadata(backup.id, lambda each: msgspec.structs.replace(each, offsite={}))
     await offsite.copy_outstanding(ignore_progress)
     assert content_of(destination, backup.filename) == backups.store.path(backup).read_bytes()
+
+
+async def test_damaged_copy_is_replaced_with_keys_that_may_not_delete(
+    config: Config,
+    backups: Backups,
+    offsite: Offsite,
+    destination: Destination,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backup = add_backup(backups.store)
+    await offsite.copy_outstanding(ignore_progress)
+    destination.put(backup.filename, [b"damaged"], 7)
+
+    def refuse(destination: Destination, name: str) -> None:
+        raise Unavailable("these keys may not delete")
+
+    monkeypatch.setattr(type(destination), "remove", refuse)
+    request = CopyRequest(
+        destination=config.offsite.destinations[0], file=str(backups.store.path(backup)), backup=backup
+    )
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(transfer, "_local_pieces", lambda *given: iter([b"other"]))
+        with pytest.raises(Unavailable, match="does not return"):
+            await asyncio.to_thread(copy, request, ignore_progress)
+    assert (await list_now(offsite)).copies == [], "what is replaced is not a good copy"
+    await asyncio.to_thread(copy, request, ignore_progress)
+    assert content_of(destination, backup.filename) == backups.store.path(backup).read_bytes()
+    assert [each.filename for each in (await list_now(offsite)).copies] == [backup.filename]
 
 
 async def test_state_survives_a_restart_and_a_broken_file(

@@ -27,7 +27,7 @@ from stocky.config import Config
 from stocky.disk import disk_errors
 from stocky.documents.kinds import BEGINNING, MAX_BYTES, identify
 from stocky.errors import BadRequest, Conflict, TooLarge
-from stocky.progress import ProgressCallback
+from stocky.progress import ProgressCallback, ignore_progress
 
 # Increased when a reader of this version could misread an archive. Format 2 may hold documents.
 FORMAT = 2
@@ -235,10 +235,6 @@ class BackupFile(msgspec.Struct, frozen=True):
     damaged: list[str] = []
 
 
-def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None
-
-
 async def open_backup(
     file: Path,
     directory: Path,
@@ -246,7 +242,7 @@ async def open_backup(
     *,
     accept_edited: bool = False,
     passphrase: str | None = None,
-    report: ProgressCallback = _ignore_progress,
+    report: ProgressCallback = ignore_progress,
 ) -> BackupFile:
     """Opens a dump or an archive, whose dump is extracted to `directory`; an encrypted one is decrypted there first.
 

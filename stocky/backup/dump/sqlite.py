@@ -62,7 +62,7 @@ def write_sqlite(
     increment = None
     with translate_errors():
         if continued is not None:
-            if found := copy_increment(path, copy, continued, _schema_of(path)):
+            if found := copy_increment(path, copy, continued, _read_schema):
                 increment, writer.mark, writer.warnings = found
             else:
                 copy.unlink(missing_ok=True)
@@ -254,11 +254,9 @@ def _decide(action: int, first: str | None, *_: object) -> int:
     return sqlite3.SQLITE_IGNORE if is_check else sqlite3.SQLITE_OK
 
 
-def _schema_of(path: Path) -> int:
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        schema = _schema(connection)
+def _read_schema(connection: sqlite3.Connection) -> int:
+    """Raises Conflict for a database that a newer Stocky migrated."""
+    schema = _schema(connection)
     refuse_newer("sqlite", schema)
     return schema
 

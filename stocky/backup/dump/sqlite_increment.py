@@ -7,6 +7,7 @@ all old events, and a dump of the live file would hold the write-ahead log for a
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,13 +22,14 @@ _TABLES = "SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND sql
 
 
 def copy_increment(
-    path: Path, copy: Path, continued: Continued, schema: int
+    path: Path, copy: Path, continued: Continued, read_schema: Callable[[sqlite3.Connection], int]
 ) -> tuple[Increment, LedgerMark, list[str]] | None:
     """Writes `copy`, with tables and rows only, and returns what it is an increment of, its own mark, and warnings.
 
-    None when the ledger does not continue that of the parent: a restore replaced it, or rows were added below its end.
+    None when the ledger does not continue that of the parent: a restore replaced it, a migration changed it, or rows
+    were added below its end.
     """
-    if schema != continued.schema or continued.dialect != "sqlite":
+    if continued.dialect != "sqlite":
         return None
     # Without mode=rw a missing database would be created.
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as connection:
@@ -38,6 +40,10 @@ def copy_increment(
         connection.execute("PRAGMA copy.synchronous = OFF")
         connection.execute("PRAGMA copy.journal_mode = OFF")
         connection.execute("BEGIN")
+        # In the snapshot: a migration may have ended just before.
+        schema = read_schema(connection)
+        if schema != continued.schema:
+            return None
         total = count_in_sqlite(connection)
         if mark_in_sqlite(connection, total, continued.mark.position) != continued.mark:
             return None
@@ -57,9 +63,12 @@ def _copy_tables(connection: sqlite3.Connection, tables: frozenset[str], after: 
         # The statement begins with CREATE TABLE, in the case in which SQLite stores it.
         connection.execute(statement.replace("CREATE TABLE ", "CREATE TABLE copy.", 1))
         if has_rows_in_dump(name):
+            # Without columns that are computed, which a user may have added.
+            found = connection.execute(f'PRAGMA main.table_info("{name}")').fetchall()
+            columns = ", ".join(f'"{column}"' for _, column, *_ in found)
             condition = f"WHERE id > {after:d}" if name == LEDGER else ""
-            query = f'SELECT * FROM main."{name}" {condition}'  # noqa: S608 - a name of our own schema, and a number
-            connection.execute(f'INSERT INTO copy."{name}" {query}')
+            query = f'SELECT {columns} FROM main."{name}" {condition}'  # noqa: S608 - names of our own schema, and a number
+            connection.execute(f'INSERT INTO copy."{name}" ({columns}) {query}')
 
 
 def _write_copy_only(connection: sqlite3.Connection) -> None:

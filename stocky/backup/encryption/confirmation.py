@@ -115,8 +115,10 @@ class PassphraseConfirmation:
             if is_right:
                 await self._note()
             async with self._database.transaction() as tx:
-                action = "confirmed" if is_right else "failed to confirm"
-                await audit.record(tx, by, action, "backup_passphrase", None, {})
+                if is_right:
+                    await audit.record(tx, by, "confirmed", "backup_passphrase", None, {})
+                else:
+                    await audit.record(tx, by, "failed to confirm", "backup_passphrase", None, {})
             if not is_right:
                 raise BadRequest(WRONG, field="passphrase")
             attempt.succeeded()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -12,7 +13,7 @@ from stocky.backup.dump.making import open_owner_only
 from stocky.backup.encryption.format import SUFFIX, Method, method_of_file
 from stocky.backup.encryption.settings import EncryptionSettings, missing_package
 from stocky.disk import require_space
-from stocky.errors import Locked
+from stocky.errors import BadRequest, Locked
 from stocky.progress import ProgressCallback
 from stocky.worker.messages import Request
 from stocky.worker.process import run_worker
@@ -31,6 +32,20 @@ class Decrypted(msgspec.Struct, frozen=True):
     """A decrypted file."""
 
     size_bytes: int
+
+
+class FitsRequest(Request, frozen=True, kw_only=True):
+    """Try the passphrase in `keys` on the encrypted `file`."""
+
+    entry: ClassVar[str] = "stocky.backup.encryption.reading:fits_passphrase"
+    file: str
+    keys: EncryptionSettings
+
+
+class Fits(msgspec.Struct, frozen=True):
+    """Whether it opens the file."""
+
+    is_right: bool
 
 
 async def open_encrypted(
@@ -69,6 +84,23 @@ def locked_by(method: Method | None, keys: EncryptionSettings | None) -> str | N
     if method == "recipients" and not (keys and keys.identity):
         return "STOCKY_BACKUP_IDENTITY is not set; set it to an identity that the backup is encrypted for"
     return None
+
+
+async def is_opened_by(file: Path, keys: EncryptionSettings, report: ProgressCallback) -> bool:
+    """Whether the passphrase in `keys` opens a file that is encrypted with one; only its first lines are read.
+
+    In a child process, since it takes memory.
+    """
+    return (await run_worker(FitsRequest(file=str(file), keys=keys), Fits, report)).is_right
+
+
+def fits_passphrase(request: FitsRequest, report: ProgressCallback) -> Fits:
+    """Handles a FitsRequest. A file that is damaged or gone is not opened."""
+    from stocky.backup.encryption.passphrase import fits
+
+    with suppress(BadRequest, OSError), open(request.file, "rb") as file:
+        return Fits(fits(file, request.keys.passphrase))
+    return Fits(is_right=False)
 
 
 def decrypt(request: DecryptRequest, report: ProgressCallback) -> Decrypted:

@@ -5,6 +5,7 @@ With recipients an identity is required: a backup that the server cannot open co
 
 from __future__ import annotations
 
+import hashlib
 from importlib.util import find_spec
 
 import msgspec
@@ -32,6 +33,13 @@ class EncryptionSettings(msgspec.Struct, frozen=True, kw_only=True):
     def method(self) -> Method | None:
         """How new backups are encrypted; None where they are not."""
         return "passphrase" if self.passphrase else "recipients" if self.recipients else None
+
+    @property
+    def recipients_sha256(self) -> str | None:
+        """Names the recipients that new backups are encrypted for; None where they are for none."""
+        if self.method != "recipients":
+            return None
+        return hashlib.sha256("\n".join(sorted(self.recipients)).encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"EncryptionSettings(method={self.method!r})"

@@ -19,14 +19,10 @@ from stocky.backup.load.dump_text import Unpacked
 from stocky.backup.load.reading import DumpReader
 from stocky.config import Config
 from stocky.errors import BadRequest, Conflict, TooLarge
-from stocky.progress import ProgressCallback
+from stocky.progress import ProgressCallback, ignore_progress
 
 # More increments than a chain has: Stocky makes a new base earlier.
 LONGEST_CHAIN = 1_000
-
-
-def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None
 
 
 async def find_parents(
@@ -36,7 +32,7 @@ async def find_parents(
     config: Config,
     *,
     passphrase: str | None = None,
-    report: ProgressCallback = _ignore_progress,
+    report: ProgressCallback = ignore_progress,
 ) -> tuple[str, ...]:
     """The dumps that `dump`, opened from `file`, needs, the base first; none when it is not an increment.
 
@@ -67,7 +63,7 @@ def _read_increment(dump: Path, max_bytes: int) -> Increment | None:
     """What the dump says that it needs; None for any other file, also one that loading will refuse."""
     with suppress(BadRequest, Conflict, TooLarge), closing(Unpacked(dump, max_bytes)) as source:
         if not is_database(source.beginning):
-            header = DumpReader(source, _ignore_progress).header
+            header = DumpReader(source, ignore_progress).header
             return None if header is None else header.increment
     return None
 
@@ -75,13 +71,15 @@ def _read_increment(dump: Path, max_bytes: int) -> Increment | None:
 def _find(parent: ParentFile, directories: list[Path]) -> Path:
     is_changed = False
     for file in _candidates(parent, directories):
-        # Opening a pipe would block.
-        if not file.is_file():
-            continue
-        with suppress(OSError), file.open("rb") as opened:
-            is_as_long = os.fstat(opened.fileno()).st_size == parent.size_bytes
-            if is_as_long and hashlib.file_digest(opened, "sha256").hexdigest() == parent.sha256:
-                return file
+        # No file system has some names, and a file may be deleted meanwhile.
+        with suppress(OSError):
+            # Opening a pipe would block.
+            if not file.is_file():
+                continue
+            with file.open("rb") as opened:
+                is_as_long = os.fstat(opened.fileno()).st_size == parent.size_bytes
+                if is_as_long and hashlib.file_digest(opened, "sha256").hexdigest() == parent.sha256:
+                    return file
             is_changed = is_changed or file.name == parent.filename
     name = parent.filename[:100]
     if is_changed:
@@ -100,7 +98,15 @@ def _candidates(parent: ParentFile, directories: list[Path]) -> Iterator[Path]:
     if Path(parent.filename).name == parent.filename:
         yield from (directory / parent.filename for directory in directories)
     for directory in directories:
+        files: list[Path] = []
         with suppress(OSError):
-            for file in directory.iterdir():
-                if not file.is_symlink() and file.stat().st_size == parent.size_bytes:
-                    yield file
+            files = list(directory.iterdir())
+        yield from (file for file in files if _size(file) == parent.size_bytes)
+
+
+def _size(file: Path) -> int | None:
+    """The size of a file itself; None for a link, and for one that was deleted meanwhile."""
+    with suppress(OSError):
+        if not file.is_symlink():
+            return file.stat().st_size
+    return None

@@ -63,6 +63,12 @@ def write_metadata(destination: Destination, backup: StoredBackup, copied_at: da
     destination.put(metadata_name(backup.filename), [content], len(content))
 
 
+def withdraw_metadata(destination: Destination, filename: str) -> None:
+    """Overwrites the metadata of a copy that is not good: the keys may not delete. Raises Unavailable, OutOfSpace."""
+    content = b"{}"
+    destination.put(metadata_name(filename), [content], len(content))
+
+
 def remove_copies(destination: Destination, copies: list[StoredBackup]) -> None:
     """Deletes these copies, and no other file. Raises Unavailable."""
     for each in copies:

@@ -66,16 +66,18 @@ class OffsitePolicy:
         """Those of the stored `backups` that were copied and are not among the `copies` there any more.
 
         A copy of other content under the same name is that of another Stocky. Without those that the retention there
-        may have deleted.
+        may have deleted, which spares what an increment there needs.
         """
         found = {(each.filename, each.sha256) for each in copies}
         counts = Counter(each.reason for each in copies)
+        present = [each for each in backups if (each.filename, each.sha256) in found]
+        needed = {each.id for each in needed_by(present, backups)}
         return [
             each
             for each in self._within_retention(backups)
             if is_copied(each, url)
             and (each.filename, each.sha256) not in found
-            and (not self._keep or counts[each.reason] < self._keep)
+            and (not self._keep or counts[each.reason] < self._keep or each.id in needed)
         ]
 
     def _within_retention(self, backups: list[StoredBackup]) -> Iterator[StoredBackup]:

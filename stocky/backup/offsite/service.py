@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from stocky import clock
-from stocky.backup.chains import parents_of
+from stocky.backup.chains import complete, is_complete, parents_first, parents_of, with_chain_problems
 from stocky.backup.offsite.policy import NOT_COPIED, OffsitePolicy, is_copied, is_described, is_due
 from stocky.backup.offsite.state import DestinationState, read_states, write_states
 from stocky.backup.offsite.transfer import CopyRequest, DescribeRequest, FetchRequest, Listed, ListRequest, Transferred
@@ -24,7 +24,7 @@ from stocky.backup.store import OffsiteCopy, StoredBackup, own_id
 from stocky.config import BlobSettings, Config
 from stocky.disk import NoLocks, disk_errors, lock
 from stocky.errors import BadRequest, Conflict, NotFound, OutOfSpace, StockyError, Unavailable
-from stocky.progress import ProgressCallback
+from stocky.progress import ProgressCallback, ignore_progress
 from stocky.worker.process import run_worker
 from stocky.worker.workspace import workspace
 
@@ -169,9 +169,10 @@ class Offsite:
     ) -> tuple[BlobSettings, StoredBackup, list[StoredBackup]]:
         """The copy under this name, its destination, and there the parents of an increment, its own parent first.
 
-        Raises NotFound, Unavailable when a destination is.
+        Of several destinations the first that has all of these. Raises NotFound, Unavailable when a destination is.
         """
         self.check_known(filename, url)
+        incomplete = []
         unreachable = []
         for destination in self._destinations.values():
             if url not in (None, destination.url):
@@ -181,7 +182,12 @@ class Offsite:
                 unreachable.append(listed.error)
             for copy in listed.copies:
                 if copy.filename == filename:
-                    return destination, copy, parents_of(copy, listed.copies)
+                    found = destination, copy, parents_of(copy, listed.copies)
+                    if is_complete(copy, listed.copies):
+                        return found
+                    incomplete.append(found)
+        if incomplete:
+            return incomplete[0]
         if unreachable:
             raise Unavailable("; ".join(unreachable), retry_after=60)
         raise NotFound(f"There is no off-site copy of {filename}; GET /api/v1/system/offsite lists all")
@@ -208,12 +214,13 @@ class Offsite:
         for backup in self.policy.list_vanished(await self._backups.list_backups(), listed.copies, url):
             _log.warning("%s is no longer in %s, and is copied again", backup.filename, url)
             await self._note(backup, url, OffsiteCopy())
-        good = [each.created_at for each in listed.copies if each.is_good]
+        whole = complete(listed.copies)
+        good = [each.created_at for each in with_chain_problems(listed.copies) if each.is_good]
         return DestinationState(
             listed_at=clock.now(),
             copies=len(listed.copies),
             size_bytes=sum(each.size_bytes for each in listed.copies),
-            newest=listed.copies[0].created_at if listed.copies else None,
+            newest=whole[0].created_at if whole else None,
             newest_good=good[0] if good else None,
         )
 
@@ -243,7 +250,7 @@ class Offsite:
             backup = await self._backups.get_backup(backup.id)
             file = str(self._backups.store.path(backup))
             request = DescribeRequest(destination=destination, file=file, backup=backup)
-            await run_worker(request, msgspec.Raw, _ignore_progress)
+            await run_worker(request, msgspec.Raw, ignore_progress)
         except NotFound as error:
             _log.info("%s", error.detail)
         except BadRequest as error:
@@ -263,7 +270,7 @@ class Offsite:
     async def _list(self, destination: BlobSettings) -> Listing:
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                listed = await run_worker(ListRequest(destination=destination), Listed, _ignore_progress)
+                listed = await run_worker(ListRequest(destination=destination), Listed, ignore_progress)
         except TimeoutError:
             return Listing(destination.url, error=f"{destination.url} did not answer within {LIST_SECONDS} seconds")
         except StockyError as error:
@@ -271,7 +278,9 @@ class Offsite:
         return Listing(destination.url, listed.copies)
 
     def _due(self, backups: list[StoredBackup], url: str) -> list[StoredBackup]:
-        return [each for each in self.policy.list_outstanding(backups, url) if is_due(each, url)]
+        """What is to be copied now, an increment after what it continues: without that it is of no use there."""
+        due = [each for each in self.policy.list_outstanding(backups, url) if is_due(each, url)]
+        return parents_first(due, backups)
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[bool]:
@@ -316,7 +325,3 @@ def _try_lock(file: Path) -> int | None:
         # Two processes may copy a backup twice, which costs time only.
         return descriptor
     return descriptor
-
-
-def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None

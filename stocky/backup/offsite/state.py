@@ -29,7 +29,8 @@ LISTED_EVERY = timedelta(days=1)
 class DestinationState(msgspec.Struct, frozen=True, kw_only=True):
     """One destination: its copies when they were last listed, and why it cannot be used since then, if so.
 
-    `newest` and `newest_good` are when the newest copied backup was made, and the newest test-restored one.
+    `newest` and `newest_good` are when the newest copied backup was made, and the newest test-restored one. An
+    increment counts only with all that it continues.
     """
 
     listed_at: datetime | None = None

@@ -19,10 +19,10 @@ from stocky.backup.chains import with_chain_problems
 from stocky.backup.dump.making import open_owner_only
 from stocky.backup.offsite.copies import (
     list_copies,
-    metadata_name,
     read_copy,
     remove_copies,
     remove_leftovers,
+    withdraw_metadata,
     write_metadata,
 )
 from stocky.backup.offsite.destinations import PIECE, Destination, open_destination
@@ -31,7 +31,7 @@ from stocky.backup.store import StoredBackup
 from stocky.config import BlobSettings, OffsiteSettings
 from stocky.disk import require_space
 from stocky.errors import BadRequest, Conflict, NotFound, Unavailable
-from stocky.progress import ProgressCallback
+from stocky.progress import ProgressCallback, ignore_progress
 from stocky.worker.messages import Request
 
 
@@ -103,7 +103,7 @@ def copy(request: CopyRequest, report: ProgressCallback) -> Transferred:
     if there is None or not _is_equal(destination, backup, report):
         if there is not None:
             # What is replaced is not a good copy from here on.
-            destination.remove(metadata_name(backup.filename))
+            withdraw_metadata(destination, backup.filename)
         destination.put(backup.filename, _local_pieces(Path(request.file), backup, report), backup.size_bytes)
         if not _is_equal(destination, backup, report):
             raise Unavailable(
@@ -201,15 +201,11 @@ def _verdict(backup: StoredBackup) -> tuple[datetime | None, list[str]]:
 def _is_as_made(path: Path, backup: StoredBackup) -> bool:
     """Whether the stored file still has the content it was made with. Raises NotFound."""
     try:
-        for _ in _local_pieces(path, backup, _ignore_progress):
+        for _ in _local_pieces(path, backup, ignore_progress):
             pass
     except BadRequest:
         return False
     return True
-
-
-def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None
 
 
 def _is_equal(destination: Destination, backup: StoredBackup, report: ProgressCallback) -> bool:

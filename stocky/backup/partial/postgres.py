@@ -16,6 +16,7 @@ from stocky.db import Database
 from stocky.db.postgres import PostgresConnection, PostgresDatabase, translate_errors
 from stocky.errors import BadRequest, Unavailable
 from stocky.merging.repository import lock_merges
+from stocky.progress import ignore_progress
 
 LOCK_SECONDS = 18
 # For locking all tables: shorter than the second after which Postgres looks for deadlocks and cancels a transaction.
@@ -28,7 +29,7 @@ async def merge(database: Database, staging: Path, *, force: bool, named: frozen
     """Raises BadRequest, Conflict, Invalid, Unavailable or OutOfSpace; then nothing has changed."""
     assert isinstance(database, PostgresDatabase)
     staged = await asyncio.to_thread(staged_tables, staging)
-    async with filled(database, staging, _ignore_progress, references=False) as schema:
+    async with filled(database, staging, ignore_progress, references=False) as schema:
         with database.gate.enter(), translate_errors():
             async with database.connection() as connection, connection.transaction():
                 # The check of merged items needs the final state, so no merge may run meanwhile.
@@ -121,7 +122,3 @@ async def _set_sequences(connection: Any, staged: list[Staged], live: str) -> No
                 f"SELECT setval(s, greatest((SELECT max(id) FROM {name}), nextval(s)))"  # noqa: S608 - names of ours
                 f" FROM CAST(pg_get_serial_sequence('{name}', 'id') AS regclass) AS s WHERE s IS NOT NULL"
             )
-
-
-def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None
