@@ -1,4 +1,4 @@
-"""Which addresses Stocky may send to on behalf of an administrator: public ones, and private ones where allowed.
+"""Which addresses Stocky may contact on behalf of people: public ones, and private ones where allowed.
 
 Link-local addresses, where clouds serve a machine's keys, are never allowed.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
-# Allows private addresses to webhooks and to notices.
+# Allows private addresses to webhooks, notices and datasheets.
 TO_PRIVATE_SETTING = "STOCKY_WEBHOOKS_TO_PRIVATE"
 # Shared address space (RFC 6598) of providers and overlay networks.
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
@@ -23,7 +23,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def may_be_reached(address: Address, *, to_private: bool) -> bool:
-    """Whether messages may be sent to the address."""
+    """Whether the address may be contacted."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             address = address.ipv4_mapped

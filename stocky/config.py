@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,7 +20,7 @@ from stocky.backup.encryption.settings import read_settings as read_encryption
 from stocky.clock import find_zone
 from stocky.database_address import PostgresAddress
 from stocky.disk import why_not_writable
-from stocky.environment import EnvironmentReader
+from stocky.environment import EnvironmentReader, absolute_path, read_origin, split_web_address
 from stocky.http.base_path import read_base_path
 from stocky.mqtt.settings import MqttSettings
 from stocky.mqtt.settings import read_settings as read_mqtt
@@ -29,6 +28,8 @@ from stocky.secret_key import MINIMUM_SECRET, make_stored_key, read_stored_key
 
 # Fits a thousand events with long notes; uploads have separate limits.
 MAX_BODY_BYTES = 4 * 2**20
+# For the checks of other settings, where that of a directory is wrong.
+_NOWHERE = Path("/nonexistent")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 # Between two addresses; a path may have blanks and commas.
 _NEXT_ADDRESS = re.compile(r"[\s,]+(?=[a-z0-9]+://)")
@@ -187,19 +188,10 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     Raises ConfigError with every problem found.
     """
     reader = EnvironmentReader(os.environ if environ is None else environ)
-    data_dir = Path(reader.text("STOCKY_DATA_DIR", "./data")).expanduser().resolve()
+    data_dir = reader.path("STOCKY_DATA_DIR", "./data") or _NOWHERE
     database_url, direct_url = _database(reader, data_dir)
-    origins = reader.names("STOCKY_ALLOWED_ORIGINS", platform="ALLOWED_ORIGINS")
-    for origin in origins:
-        parts = urlsplit(origin)
-        if "*" in origin:
-            reader.problems.append(
-                f"STOCKY_ALLOWED_ORIGINS: {origin!r} has a wildcard; list each origin, as in https://stock.example.org"
-            )
-        elif parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
-            reader.problems.append(
-                f"STOCKY_ALLOWED_ORIGINS: {origin!r} is not an origin like https://stock.example.org"
-            )
+    names = reader.names("STOCKY_ALLOWED_ORIGINS", platform="ALLOWED_ORIGINS")
+    origins = [reader.parsed("STOCKY_ALLOWED_ORIGINS", read_origin, name) for name in names]
     proxies = reader.names("STOCKY_TRUSTED_PROXIES")
     for proxy in proxies:
         try:
@@ -209,7 +201,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     secret = reader.text("STOCKY_SECRET_KEY", "", platform="SECRET_KEY", secret=True)
     if secret and len(secret) < MINIMUM_SECRET:
         reader.problems.append(f"STOCKY_SECRET_KEY: at least {MINIMUM_SECRET} characters are needed")
-    backup_dir = Path(reader.text("STOCKY_BACKUP_DIR", str(data_dir / "backups"))).expanduser().resolve()
+    backup_dir = reader.path("STOCKY_BACKUP_DIR", str(data_dir / "backups")) or _NOWHERE
     settings: dict[str, Any] = {
         "database_url": database_url,
         "database_direct_url": direct_url,
@@ -221,7 +213,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "encryption": read_encryption(reader),
         "host": reader.text("STOCKY_HOST", "127.0.0.1").strip("[]"),
         "port": reader.number("STOCKY_PORT", 8000, 0, 65535, platform="PORT"),
-        "allowed_origins": tuple(origin.rstrip("/") for origin in origins),
+        "allowed_origins": tuple(origin for origin in origins if origin),
         "trusted_proxies": proxies,
         "log_level": reader.choice(
             "STOCKY_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"), platform="LOG_LEVEL"
@@ -356,8 +348,10 @@ def _database_url(reader: EnvironmentReader, name: str, text: str, password: str
     rest = text.partition("://")[2]
     if scheme in ("sqlite", "sqlite+aiosqlite"):
         path = rest.removeprefix("/")
-        if path and path != ":memory:":
-            return f"sqlite:///{Path(path).expanduser().resolve()}"
+        # With two slashes a host would come first.
+        if path and path != ":memory:" and rest.startswith(("/", "~")):
+            file = reader.parsed(name, absolute_path, path)
+            return f"sqlite:///{file}" if file else "postgresql:"
         reader.problems.append(f"{name}: name a file, as in sqlite:////srv/stocky/stocky.db")
     elif scheme in database_address.SCHEMES:
         try:
@@ -440,8 +434,9 @@ def _check_outside(destination: BlobSettings, own: tuple[Path, ...]) -> None:
 def at_address(settings: BlobSettings, text: str) -> BlobSettings:
     """The settings with the address `text`, made absolute. Raises ValueError for a wrong one."""
     scheme, _, rest = text.partition("://")
-    if scheme == "file" and rest:
-        return msgspec.structs.replace(settings, url=f"file://{Path(rest).expanduser().resolve()}")
+    # A relative path would depend on where a command is run; file://mnt/nas is a mistake for file:///mnt/nas.
+    if scheme == "file" and rest.startswith(("/", "~")):
+        return msgspec.structs.replace(settings, url=f"file://{absolute_path(rest)}")
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not bucket:
         raise ValueError("begin with file:/// and a path, or with s3:// and the bucket's name")
@@ -456,8 +451,7 @@ def at_address(settings: BlobSettings, text: str) -> BlobSettings:
 def s3_problems(settings: BlobSettings, url_name: str, prefix: str) -> list[str]:
     """What is wrong with the settings of an S3 store, which begin with `prefix`."""
     problems = []
-    endpoint = urlsplit(settings.endpoint)
-    if settings.endpoint and (endpoint.scheme not in ("http", "https") or not endpoint.netloc):
+    if settings.endpoint and split_web_address(settings.endpoint) is None:
         problems.append(f"{prefix}_ENDPOINT: {settings.endpoint!r} is not an address like https://s3.example.org")
     for name, value in (
         (f"{prefix}_ACCESS_KEY_ID", settings.access_key_id),
@@ -504,8 +498,8 @@ def _mail(reader: EnvironmentReader) -> MailSettings | None:
 
 def _upc_service_url(reader: EnvironmentReader) -> str | None:
     text = reader.text("STOCKY_UPC_SERVICE_URL", "")
-    parts = urlsplit(text)
-    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+    parts = split_web_address(text)
+    if text and (parts is None or parts.query or parts.fragment):
         reader.problems.append(
             "STOCKY_UPC_SERVICE_URL: this is not an address to which a barcode can be appended,"
             " like https://world.openfoodfacts.org/api/v2/product"
@@ -515,8 +509,8 @@ def _upc_service_url(reader: EnvironmentReader) -> str | None:
 
 def _otlp_endpoint(reader: EnvironmentReader) -> str:
     text = reader.text("STOCKY_OTLP_ENDPOINT", "").rstrip("/")
-    parts = urlsplit(text)
-    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+    parts = split_web_address(text)
+    if text and (parts is None or parts.query or parts.fragment):
         reader.problems.append(
             "STOCKY_OTLP_ENDPOINT: this is not the address of a collector that takes OTLP over HTTP, like"
             " http://127.0.0.1:4318"

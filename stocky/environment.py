@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -20,6 +21,7 @@ _SET_BY_PLATFORMS = re.compile(
     r"|STOCKY_(?:NAME|ENV_\w+)"
 )
 _SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
+_PORTS = {"http": 80, "https": 443}
 
 
 class EnvironmentReader:
@@ -52,7 +54,8 @@ class EnvironmentReader:
     def given_as(self, name: str, *, platform: str | None = None) -> str | None:
         """The variable that sets it: `_FILE`, its own, or a platform's; None where it is not set."""
         names = [f"{each}{suffix}" for each in (name, platform) if each for suffix in ("_FILE", "")]
-        return next((each for each in names if self.environ.get(each, "").strip()), None)
+        values = {each: self.environ.get(each, "").strip() for each in names}
+        return next((each for each, value in values.items() if value and not _is_set_by_platform(each, value)), None)
 
     def checked(self, name: str, read: Callable[[str], str]) -> str:
         """The text parsed by `read`, which raises ValueError for a wrong one; empty where it is not set."""
@@ -71,10 +74,10 @@ class EnvironmentReader:
             self.problems.append(f"{name}: {error}")
             return None
 
-    def path(self, name: str) -> Path | None:
-        """The absolute path, None where it is not set."""
-        text = self.text(name, "")
-        return Path(text).expanduser().resolve() if text else None
+    def path(self, name: str, default: str = "") -> Path | None:
+        """The absolute path; None where there is neither a value nor a default, or, with a problem, for a wrong one."""
+        text = self.text(name, default)
+        return self.parsed(name, absolute_path, text) if text else None
 
     def number(self, name: str, default: int, low: int, high: int, *, platform: str | None = None) -> int:
         text = self.text(name, str(default), platform=platform)
@@ -117,6 +120,46 @@ class EnvironmentReader:
             hint = f"did you mean {_PREFIX}{nearest[0]}?" if nearest else "the README lists the settings"
             lines.append(f"{name} is not a setting and has no effect; {hint}")
         return lines
+
+
+def absolute_path(text: str) -> Path:
+    """The path from the root, where `~` is a home directory.
+
+    Raises ValueError for an unknown user, a loop of symbolic links, or where the working directory was deleted.
+    """
+    try:
+        return Path(text).expanduser().resolve()
+    except (RuntimeError, OSError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).rstrip(".")
+        raise ValueError(f"the path {text!r} cannot be resolved ({reason})") from error
+
+
+def split_web_address(text: str) -> SplitResult | None:
+    """The parts of an http or https address with a host and a port that exists, if it has one; None for other texts."""
+    try:
+        parts = urlsplit(text)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_right and text.isprintable() and " " not in parts.netloc else None
+
+
+def read_origin(text: str) -> str:
+    """The origin as browsers send it: in lower case, and without the usual port. Raises ValueError."""
+    if "*" in text:
+        raise ValueError(f"{text!r} has a wildcard; list each origin, as in https://stock.example.org")
+    parts = split_web_address(text)
+    if parts is None or parts.path not in ("", "/"):
+        raise ValueError(f"{text!r} is not an origin like https://stock.example.org")
+    for name, is_there in (
+        ("user name", "@" in parts.netloc),
+        ("query", bool(parts.query)),
+        ("fragment", bool(parts.fragment)),
+    ):
+        if is_there:
+            raise ValueError(f"{text!r} has a {name}; an origin is only like https://stock.example.org")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}")
 
 
 def _is_set_by_platform(name: str, value: str) -> bool:

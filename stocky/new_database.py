@@ -21,6 +21,28 @@ def refuse_lost_database(config: Config) -> None:
         raise lost
 
 
+def is_missing(config: Config) -> bool:
+    """Whether there is no SQLite file, or only an empty one in the place of a lost one; never on Postgres.
+
+    Opening an empty file deletes the write-ahead log beside it.
+    """
+    if config.dialect != "sqlite":
+        return False
+    file = config.sqlite_path
+    return not file.is_file() or (not _holds_anything(file) and _holds_anything(_log_of(config)))
+
+
+def refuse_lost_log(config: Config) -> None:
+    """Raises Conflict when only the write-ahead log of a SQLite database is there: any new one would destroy it."""
+    if is_missing(config) and _holds_anything(log := _log_of(config)):
+        name = config.sqlite_path.name
+        raise Conflict(
+            f"{log} is the write-ahead log of a database that is missing, and a new database in its place would destroy"
+            f" it. If the file was moved, move {name}, {log.name} and {name}-shm back together; if it is lost, move"
+            f" {log.name} out of this directory first"
+        )
+
+
 def no_database(config: Config) -> StockyError:
     """The error for a missing SQLite file: how to create the first one, or to restore a lost one."""
     return _lost(config) or Unavailable(f"No database at {config.sqlite_path}; create it with 'stocky migrate'")
@@ -43,10 +65,13 @@ def _signs(config: Config) -> list[str]:
         signs.append(f"a secret key in {config.data_dir}")
     if count := _count_backups(config.backup_dir):
         signs.append(f"a backup in {config.backup_dir}" if count == 1 else f"{count} backups in {config.backup_dir}")
-    wal = config.sqlite_path.with_name(f"{config.sqlite_path.name}-wal")
-    if _holds_anything(wal):
-        signs.append(f"its write-ahead log {wal}, which a new database would destroy")
+    if _holds_anything(log := _log_of(config)):
+        signs.append(f"its write-ahead log {log}, which a new database would destroy")
     return signs
+
+
+def _log_of(config: Config) -> Path:
+    return config.sqlite_path.with_name(f"{config.sqlite_path.name}-wal")
 
 
 def _count_backups(directory: Path) -> int:

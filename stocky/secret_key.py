@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from stocky.disk import move_new
@@ -41,8 +42,9 @@ def make_stored_key(data_dir: Path) -> str:
     if key := read_stored_key(data_dir):
         return key
     data_dir.mkdir(parents=True, exist_ok=True)
-    made = data_dir / f".{SECRET_FILE}-{os.getpid()}"
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A name of its own: processes in containers that share the directory all have the same PID.
+    descriptor, name = tempfile.mkstemp(prefix=f".{SECRET_FILE}-", dir=data_dir)
+    made = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write(secrets.token_urlsafe(48))

@@ -12,7 +12,7 @@ from stocky.errors import Invalid
 from stocky.http.validation_messages import describe_error
 from stocky.schema import VISIBLE, AnyCase
 
-Username = Annotated[str, Meta(min_length=3, max_length=50, examples=["ada"])]
+Username = Annotated[str, Meta(min_length=3, max_length=50, pattern=VISIBLE, examples=["ada"])]
 Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", examples=["ada@example.org"])]
 NewPassword = Annotated[str, Meta(min_length=8, max_length=1000, examples=["correct horse battery"])]
 # Values to compare have only a maximum length; a password that is too short is simply wrong.

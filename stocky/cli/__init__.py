@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from types import FrameType
 
 from stocky import __version__
 from stocky.cli import accounts, backup, check, copy, demo, migrate, offsite, reindex, restore, serve, verify
@@ -22,9 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     disable_memory_statistics()
     parsed = _parser().parse_args(arguments)
     try:
-        status: int = parsed.run(parsed)
-        sys.stdout.flush()
-        return status
+        # The server has handlers of its own.
+        with nullcontext() if parsed.run is serve.run else _clean_up_on_signals():
+            status: int = parsed.run(parsed)
+            sys.stdout.flush()
+            return status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -38,6 +43,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in lines:
             print(f"stocky: {line}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def _clean_up_on_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP interrupt the block as Ctrl+C does, so that a command removes its scratch files, and exit."""
+    # An ignored one stays ignored, as under nohup.
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        for each in numbers:
+            # Sent again, for example to the whole group, it must not end the clean-up.
+            signal.signal(each, _ignore_signal)
+        # While asyncio runs this is its own handler, which cancels only the main task and lets clean-ups finish.
+        handler = signal.getsignal(signal.SIGINT)
+        if not callable(handler):
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
+
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if received:
+            raise SystemExit(128 + received[0]) from None
+        raise
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _ignore_signal(number: int, frame: FrameType | None) -> None:
+    """Unlike SIG_IGN, not inherited by child processes."""
 
 
 def _parser() -> argparse.ArgumentParser:

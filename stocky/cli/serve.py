@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from stocky.config import Config
@@ -55,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = load(os.environ | {name: value for name, value in options.items() if value is not None})
     config = msgspec.structs.replace(
         config,
-        host=config.host if arguments.host is None else arguments.host.strip("[]"),
+        # An empty one, of an unset variable in a script, would be every address.
+        host=arguments.host.strip("[]") if arguments.host else config.host,
         port=config.port if arguments.port is None else arguments.port,
         new_database=config.new_database or arguments.new_database,
         log_format="json" if arguments.json else config.log_format,
@@ -73,15 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
         return _serve(config, listener)
 
 
-def _serve(config: Config, listener: socket.socket) -> int:
-    from stocky.clock import local_zone
+def warn_of_network_mount(config: Config, log: logging.Logger) -> None:
+    """Logs a warning when the SQLite file is on a network mount."""
     from stocky.disk import network_mount
-    from stocky.logs.setup import configure_logging
 
-    memory_log = configure_logging(config)
-    log = logging.getLogger("stocky.serve")
-    for line in config.unknown:
-        log.warning("%s", line)
     if config.dialect == "sqlite" and (kind := network_mount(config.sqlite_path)):
         log.warning(
             "%s is on a network mount (%s), where SQLite's locks may fail and the database can be damaged. Put it on a"
@@ -89,11 +89,25 @@ def _serve(config: Config, listener: socket.socket) -> int:
             config.sqlite_path,
             kind,
         )
+
+
+def _serve(config: Config, listener: socket.socket) -> int:
+    from stocky.clock import local_zone
+    from stocky.logs.setup import configure_logging
+
+    memory_log = configure_logging(config)
+    log = logging.getLogger("stocky.serve")
+    for line in config.unknown:
+        log.warning("%s", line)
+    warn_of_network_mount(config, log)
     _prepare_database(config, log)
     log.info("Times of day, such as scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
 
     # Litestar loads Pydantic wherever it is installed; only the child process of assistance needs it.
-    sys.modules.setdefault("pydantic", None)  # type: ignore[arg-type]  # None makes the import fail, as if it were absent
+    _hide("pydantic")
+    # PyJWT loads cryptography wherever it is installed, for algorithms that Stocky does not use: 9 MiB.
+    with _hidden("cryptography"):
+        importlib.import_module("jwt")
     from stocky.app import create_app
     from stocky.config import with_secret_key
     from stocky.http.listening import address_of
@@ -119,6 +133,22 @@ def _serve(config: Config, listener: socket.socket) -> int:
     server.run([listener])
     log.info("Stocky has stopped")
     return 0
+
+
+def _hide(package: str) -> None:
+    """Makes imports of a package that is not loaded yet fail, as if it were not installed."""
+    # None in the place of a module is documented; the type of sys.modules does not have it.
+    cast("dict[str, ModuleType | None]", sys.modules).setdefault(package, None)
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    _hide(package)
+    try:
+        yield
+    finally:
+        if sys.modules[package] is None:
+            del sys.modules[package]
 
 
 def _require_writable(config: Config) -> None:

@@ -22,7 +22,7 @@ Timezone = Annotated[
     Meta(
         max_length=100,
         examples=["Europe/Berlin"],
-        description="The time zone of times of day: STOCKY_TIMEZONE, else the system's. Read-only here",
+        description="The time zone of days and times of day: STOCKY_TIMEZONE, else the system's. Read-only here",
     ),
 ]
 BackupCount = Annotated[

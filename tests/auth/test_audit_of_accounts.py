@@ -64,9 +64,10 @@ async def test_rejected_changes_are_not_audited(
 
 
 async def test_passwords_are_stored_as_argon2id(admin: AsyncClient, app: Litestar) -> None:
-    own = (await admin.get("/auth/me")).json()["id"]
+    ada = {"username": "ada", "email": "ada@example.org", "password": PASSWORD}
+    id = (await admin.post("/users/", json=ada)).json()["id"]
     async with app.state.database.read() as read:
-        stored = await find_password_hash(read, own)
+        stored = await find_password_hash(read, id)
     assert stored is not None
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     passwords = Passwords()

@@ -56,6 +56,18 @@ async def test_a_wrong_field_is_named(admin: AsyncClient) -> None:
             assert answer.json()["errors"][0]["field"] == field
 
 
+@pytest.mark.parametrize("name", ["\u3164" * 3, "\u2800\u2800\u2800", "\u115f\u200b\u00ad", "   "])
+async def test_invisible_username_is_refused(admin: AsyncClient, name: str) -> None:
+    for answer in (
+        await admin.post("/users", json={**ADA, "username": name}),
+        await admin.put("/users/1", json={"username": name}),
+    ):
+        assert answer.status_code == 422
+        assert [(each["field"], each["message"]) for each in answer.json()["errors"]] == [
+            ("username", "must not be blank")
+        ]
+
+
 async def test_lists_take_skip_and_limit_and_page_and_size(admin: AsyncClient) -> None:
     everyone = (await admin.get("/users/")).json()
     assert [user["username"] for user in everyone] == ["admin", "member", "scanner", "reader"]

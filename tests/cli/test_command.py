@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from stocky import __version__
 from tests.cli.running import stocky
+from tests.serving import serve
 
 SECRET = "s3cret-word"
 
@@ -27,6 +30,15 @@ def test_every_command_takes_json() -> None:
     assert len(commands) >= 12
     for command in commands:
         assert "--json" in stocky({}, command, "--help").stdout, command
+
+
+def test_rebuilt_index_and_log_are_json(environ: dict[str, str], tmp_path: Path) -> None:
+    assert json.loads(stocky(environ, "reindex", "--json").stdout).keys() == {"search"}
+    command = ("bash", "-c", 'exec "$0" "$@" --json', sys.executable, "-m", "stocky")
+    with serve(environ, tmp_path, command=command) as server:
+        pass
+    lines = [json.loads(line) for line in server.log.splitlines()]
+    assert any("Stocky is ready on" in line["message"] for line in lines)
 
 
 def test_wrong_usage_is_status_2() -> None:

@@ -6,6 +6,7 @@ A directory that cannot be synced is tried by hand only, since the filter cannot
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import httpx
 import pytest
 
 from stocky import disk
+from stocky.cli.serve import warn_of_network_mount
+from stocky.config import Config
 from tests.cli.refusing import UNSUPPORTED
 from tests.cli.running import stocky
 from tests.serving import ROOT, environment, serve
@@ -85,6 +88,17 @@ def test_unsupported_directory_sync_is_ignored(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="Input/output"):
         disk.sync_directory(tmp_path)
+
+
+@pytest.mark.parametrize(("mount", "kind"), [("nfs4", "NFS"), ("cifs", "SMB"), ("ext4", None), ("fuse", None)])
+def test_sqlite_on_a_network_mount_is_warned_of(
+    mount: str, kind: str | None, config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # No test can mount one.
+    monkeypatch.setattr(disk, "mount_type", lambda path: mount if path == config.sqlite_path else "ext4")
+    warn_of_network_mount(config, logging.getLogger("stocky.serve"))
+    expected = [] if kind is None else [f"{config.sqlite_path} is on a network mount ({kind}), where SQLite's locks"]
+    assert [each.getMessage()[: len(expected[0])] for each in caplog.records] == expected
 
 
 def test_mount_type_is_detected(tmp_path: Path) -> None:

@@ -56,6 +56,21 @@ def test_loading_settings_creates_no_key(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "data") == ["secret-key"]
 
 
+def test_concurrent_first_starts_with_the_same_pid_use_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync, keys = os.fsync, []
+
+    def start_another(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        keys.append(make_stored_key(tmp_path))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", start_another)
+    # Both run in this process, so their PIDs are equal, as in containers.
+    keys.append(make_stored_key(tmp_path))
+    assert keys == [(tmp_path / "secret-key").read_text()] * 2
+    assert os.listdir(tmp_path) == ["secret-key"]
+
+
 @pytest.mark.parametrize("has_renameat2", [True, False])
 def test_first_key_is_used_on_file_system_without_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_renameat2: bool

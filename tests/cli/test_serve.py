@@ -102,9 +102,10 @@ def test_stop_under_load_keeps_all_acknowledged_events(
     assert stocky(environ, "check").returncode == 0
 
 
-def test_port_0_uses_and_logs_a_free_port(environ: dict[str, str]) -> None:
+@pytest.mark.parametrize(("host", "origin"), [("::1", "http://[::1]:"), ("", "http://127.0.0.1:")])
+def test_port_0_uses_and_logs_a_free_port(environ: dict[str, str], host: str, origin: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "stocky", "serve", "--port", "0", "--host", "::1"],
+        [sys.executable, "-m", "stocky", "serve", "--port", "0", "--host", host],
         env=environment(environ),
         stderr=subprocess.PIPE,
         text=True,
@@ -112,7 +113,7 @@ def test_port_0_uses_and_logs_a_free_port(environ: dict[str, str]) -> None:
     assert process.stderr is not None
     ready = next(line for line in process.stderr if "ready" in line)
     url = ready.strip().rpartition(" ")[2]
-    assert url.startswith("http://[::1]:")
+    assert url.startswith(origin)
     assert httpx.get(f"{url}/health/live").status_code == 200
     process.terminate()
     process.stderr.read()

@@ -31,6 +31,14 @@ def test_defaults(tmp_path: Path) -> None:
         assert mail.port == port
 
 
+def test_port_that_kubernetes_sets_for_a_service_is_not_a_setting(tmp_path: Path) -> None:
+    port = {"STOCKY_SMTP_PORT": "tcp://10.0.0.7:25"}
+    assert loaded(tmp_path, **port).mail is None
+    mail = loaded(tmp_path, **HOST, **port).mail
+    assert mail is not None
+    assert mail.port == 587
+
+
 def test_password_may_be_in_a_file_and_is_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("secret-of-the-mailbox\n")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 
 import stocky.clock
 from stocky.clock import local_zone
 from stocky.config import ConfigError, load
+from tests.serving import serve
 
 
 def test_setting_takes_precedence_over_tz(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +41,15 @@ def test_default_zone_is_etc_localtime(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert local_zone("") == (ZoneInfo("Europe/Berlin"), "Europe/Berlin")
     monkeypatch.setattr(stocky.clock, "_LOCALTIME", tmp_path / "nothing")
     assert local_zone("")[1] == "UTC"
+
+
+def test_service_uses_and_logs_the_configured_zone(
+    environ: dict[str, str], keys: dict[str, str], tmp_path: Path
+) -> None:
+    with serve(environ | {"STOCKY_TIMEZONE": "Asia/Tokyo"}, tmp_path) as server:
+        shown = httpx.get(f"{server.api}/settings", headers={"X-API-Key": keys["admin"]}, follow_redirects=True)
+        assert shown.json()["timezone"] == "Asia/Tokyo"
+    assert "are in the time zone Asia/Tokyo" in server.log
 
 
 @pytest.mark.parametrize("name", ["Europe/Berlyn", "../../etc/passwd", "/etc/localtime", "Europe", "CET-1CEST"])
