@@ -40,13 +40,14 @@ _HEADER = re.compile(r"\[\)>(?:\\x1e|\D{0,6}?)05")
 # What is an FNC1 anywhere; other texts stand for one only in a text that begins as an element string.
 _SEPARATOR = re.compile(r"\x1d|\u241d|<GS>")
 _ANY_SEPARATOR = re.compile(FNC1, re.IGNORECASE)
-_GTIN_FIRST = re.compile(rf"(?:{FNC1})*01([0-9]{{14}})", re.IGNORECASE)
+_GTIN_FIRST = re.compile(rf"(?:{FNC1})*0[12]([0-9]{{14}})", re.IGNORECASE)
 # The address on an item's label.
 _LABEL = re.compile(r"https?://\S+/i/([A-Za-z]{4})/?")
 # What begins like another element within a value that nothing ends: in a count a frequent identifier with the beginning
 # of its value, and in text a date.
 _NEXT_IN_COUNT = re.compile(r".(?:1[01357]|2[1-4]|9\d|20.).")
 _NEXT_IN_TEXT = re.compile(r".(?:1[1357])\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])")
+_COUNT_IN_TEXT = re.compile(r".37\d")
 NO_FNC1 = (
     "Part of the label could not be read with certainty, because the scanner sends no FNC1; switch on FNC1"
     " (GS, ASCII 29) in the scanner's settings"
@@ -100,7 +101,7 @@ def read_gs1(text: str) -> ScannedCode:
 
 
 def _read_unmarked(text: str, parts: list[str]) -> ScannedCode:
-    """Parses a text that begins with 01 and a valid GTIN, and has no FNC1, or other signs for it.
+    """Parses a text that begins with 01 or 02 and a valid GTIN, and has no FNC1, or other signs for it.
 
     An element of variable length ends where its part does. One that does not is not read, nor is what follows it. In a
     text of one part, what begins like another element within the last one may be one.
@@ -115,7 +116,7 @@ def _read_unmarked(text: str, parts: list[str]) -> ScannedCode:
             if not each.element or (each.element.ai.separator_required and not is_last) or _is_invalid(each):
                 unread.append("".join(f"{other.ai}{other.value}" for other in elements[index:]))
                 break
-            if is_last and len(parts) == 1 and _may_go_on(each):
+            if is_last and len(parts) == 1 and _may_go_on(elements):
                 is_certain = False
                 if each.ai in _COUNTS:
                     unread.append(f"{each.ai}{each.value}")
@@ -135,13 +136,19 @@ def _is_invalid(element: _Element) -> bool:
     return element.ai in _EXPIRY and element.value.strip("0") != "" and _date(element) is None
 
 
-def _may_go_on(element: _Element) -> bool:
-    """Whether the value may contain the next element, which nothing separates from it."""
-    assert element.element is not None
-    if not element.element.ai.separator_required:
+def _may_go_on(elements: list[_Element]) -> bool:
+    """Whether the last value may contain the next element, which nothing separates from it."""
+    last = elements[-1]
+    assert last.element is not None
+    if not last.element.ai.separator_required:
         return False
-    pattern = _NEXT_IN_COUNT if element.ai in _COUNTS else _NEXT_IN_TEXT
-    return pattern.search(element.value) is not None
+    if last.ai in _COUNTS:
+        return _NEXT_IN_COUNT.search(last.value) is not None
+    if _NEXT_IN_TEXT.search(last.value):
+        return True
+    # A label with 02 has a count as well.
+    lacks_count = elements[0].ai == "02" and all(each.ai != "37" for each in elements)
+    return lacks_count and _COUNT_IN_TEXT.search(last.value) is not None
 
 
 def _plain(text: str) -> ScannedCode:

@@ -9,6 +9,8 @@ from datetime import date, datetime
 from io import StringIO
 from typing import Any
 
+from stocky.quantity import decimal_text, quantity_text
+
 # Spreadsheets evaluate text that starts like this. Such text gets a quote, also when quotes precede it already.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _CHARACTER = re.compile(r"\\(.)|(.)", re.DOTALL)
@@ -67,17 +69,12 @@ def split_pack(entry: str) -> tuple[str, str | None]:
 
 def quantity_cell(milli: int) -> Number:
     """A quantity with a decimal point and without trailing zeros."""
-    return _decimal(milli, 3)
+    return Number(quantity_text(milli))
 
 
 def price_cell(micro: int) -> Number:
     """A price or a value in the same way."""
-    return _decimal(micro, 6)
-
-
-def _decimal(number: int, places: int) -> Number:
-    sign, (whole, rest) = "-" * (number < 0), divmod(abs(number), 10**places)
-    return Number(f"{sign}{whole}" + (f".{rest:0{places}}".rstrip("0") if rest else ""))
+    return Number(decimal_text(micro, 6))
 
 
 def cell(value: Any) -> str:

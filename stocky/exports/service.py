@@ -331,7 +331,7 @@ async def _table(read: Connection, wanted: Filter, names: Sequence[str]) -> _Tab
                     "within": wanted.within,
                     "low_stock": wanted.low_stock,
                     "expiring_soon": wanted.expiring_soon,
-                    "expires_by": clock.today() + timedelta(days=days),
+                    "expires_by": clock.local_today() + timedelta(days=days),
                     "pattern": like_pattern(wanted.search),
                     "lot": wanted.lot or None,
                     "serial": wanted.serial or None,

@@ -80,6 +80,8 @@ class Applier:
         self._creates: frozenset[int] = frozenset()
         # The rows about an item that an earlier row describes, perhaps in other words.
         self._later: frozenset[int] = frozenset()
+        # The units of rows by the plan, where earlier rows have their plural or singular.
+        self._units: dict[int, str] = {}
         # Rows whose stock was refused late, or booked by another import of this name since the plan was made.
         self._left: set[int] = set()
 
@@ -93,7 +95,7 @@ class Applier:
         wanted, done = {*plan.to_create, *plan.to_change}, 0
         lines = (self._columns.line(row) for row in sheet.rows() if row.line in wanted)
         refusals: list[LineReport] = []
-        self._creates, self._later = frozenset(plan.to_create), frozenset(plan.later)
+        self._creates, self._later, self._units = frozenset(plan.to_create), frozenset(plan.later), plan.units
         epoch = self._database.gate.epoch
         while chunk := await asyncio.to_thread(next_rows, lines, CHUNK_ROWS):
             if self._database.gate.epoch != epoch:
@@ -169,7 +171,8 @@ class Applier:
             )
         stock = None
         if line.has_stock:
-            stock = row_changes.stock_step(line, item, found, self._columns.options)
+            file_units = [self._units[line.number]] if line.number in self._units else []
+            stock = row_changes.stock_step(line, item, found, self._columns.options, file_units)
         # From here on only the database or the ledger can reject the row.
         fields = await self._item_fields(tx, step, found)
         if item is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from typing import Any
 
@@ -19,11 +20,14 @@ from stocky.imports.row_parser import ORIGIN_COLUMN, Line
 from stocky.imports.schemas import ImportOptions, StockMode
 from stocky.names import name_key
 from stocky.schema import LocationKind
+from stocky.stock import units
 
 # The fields that several items may have in common, in words.
 _SHARED = {"name": "name", "manufacturer_code": "maker's part number"}
 # The owner of a name that several items share.
 _SEVERAL = 0
+# Enough for any item, and few enough for a file with another unit in each row.
+_MOST_UNITS = 20
 # What two rows about one item are compared by; the last stands for all custom fields.
 _ITEM_FIELDS = (*(field.name for field in FIELDS if field.about is About.ITEM), "fields")
 
@@ -51,6 +55,7 @@ class FileIndex:
         self._owners: dict[int, int] = {}
         self._rows: dict[int, tuple[int, bytes]] = {}
         self._stock: dict[int, int] = {}
+        self._units: dict[int, tuple[str, ...]] = {}
         self._origins: dict[int, int] = {}
         self._made = 0
         # Those that earlier rows create.
@@ -124,6 +129,10 @@ class FileIndex:
             except AmbiguousName as ambiguous:
                 raise RowRejected(str(ambiguous), "location") from None
 
+    def units_of(self, id: int | None) -> tuple[str, ...]:
+        """The units without a measure in which earlier rows count this item."""
+        return () if id is None else self._units.get(id, ())
+
     def check_stock(self, id: int, step: StockStep) -> None:
         """Raises RowRejected when an earlier row sets the same stock."""
         earlier = self._stock.get(_stock_key(id, step))
@@ -133,6 +142,9 @@ class FileIndex:
     def add_stock(self, id: int, step: StockStep, line: Line) -> None:
         """Stores the row's stock."""
         self._stock[_stock_key(id, step)] = line.number
+        known = self.units_of(id)
+        if step.row_unit and len(known) < _MOST_UNITS and not units.is_listed(step.row_unit):
+            self._units[id] = tuple(dict.fromkeys((*known, sys.intern(step.row_unit))))
         if line.origin is not None:
             self._origins[hash(line.origin)] = line.number
         for path in step.new_paths:

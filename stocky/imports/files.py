@@ -18,7 +18,7 @@ from stocky.disk import disk_errors, sync_directory
 from stocky.errors import NotFound
 from stocky.exports.csv_cells import cell, guarded, unguarded
 from stocky.imports.repository import ImportKeys
-from stocky.imports.row_parser import ORIGIN_COLUMN, Line
+from stocky.imports.row_parser import ORIGIN_COLUMN, Columns, Line
 from stocky.imports.schemas import LineReport
 
 RETENTION_SECONDS = 7 * 86_400
@@ -120,17 +120,19 @@ def sync(file: Path) -> None:
 class Reports:
     """Writes the outcome of every row to `report.csv`, and the refused rows unchanged to `refused.csv`.
 
-    A refused row carries its origin, so that importing it again does not book it twice.
+    A refused row carries its origin, so that importing it again does not book it twice. `columns` are of the file.
     """
 
-    def __init__(self, directory: Path, header: list[str], names: ImportKeys, *, again: bool) -> None:
+    def __init__(self, directory: Path, columns: Columns, names: ImportKeys, *, again: bool) -> None:
         self._names = names
+        header = columns.header
         self._width = len(header)
         self._columns = [at for at, name in enumerate(header) if name not in (PROBLEM_COLUMN, ORIGIN_COLUMN)]
         mode = "a" if again else "w"
         self._report = (directory / REPORT).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
         self._refused = (directory / REFUSED).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
-        self._report_writer, self._refused_writer = csv.writer(self._report), csv.writer(self._refused)
+        self._report_writer = csv.writer(self._report)
+        self._refused_writer = csv.writer(self._refused, delimiter=columns.refused_delimiter)
         if not again:
             self._report_writer.writerow(["line", "outcome", "item", "column", "message"])
             named = [guarded(unguarded(header[at])) for at in self._columns]
@@ -156,10 +158,10 @@ class Reports:
 
 
 @contextmanager
-def open_reports(directory: Path, header: list[str], names: ImportKeys, *, again: bool = False) -> Iterator[Reports]:
+def open_reports(directory: Path, columns: Columns, names: ImportKeys, *, again: bool = False) -> Iterator[Reports]:
     """Opens the reports of an import for the block; `again` appends to them."""
     with disk_errors():
-        opened = Reports(directory, header, names, again=again)
+        opened = Reports(directory, columns, names, again=again)
         try:
             yield opened
         finally:

@@ -6,7 +6,7 @@ from litestar import get, post
 from litestar.datastructures import State
 from litestar.response import Stream
 
-from stocky.auth.guards import members
+from stocky.auth.guards import authorize, members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.files import file_answer
@@ -107,11 +107,16 @@ async def get_import(imports: Imports, user: Principal, job_id: PathId) -> Job:
 
 
 @get("/{job_id:int}/events", opt=members, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
-async def stream_import(state: State, imports: Imports, user: Principal, job_id: PathId) -> Stream:
+async def stream_import(request: StockyRequest, state: State, imports: Imports, job_id: PathId) -> Stream:
     """Stream an import as server-sent events until it ends."""
-    job = await imports.get_import(job_id, user)
-    state.streams.admit(user.id)
-    return event_stream(follow_job(state.jobs, state.streams, job))
+    job = await imports.get_import(job_id, request.user)
+    state.streams.admit(request.user.id)
+
+    async def admit() -> None:
+        await authorize(request)
+        await imports.get_import(job_id, request.user)
+
+    return event_stream(follow_job(state.jobs, state.streams, job, admit))
 
 
 @get("/{job_id:int}/report.csv", opt=members, media_type="text/csv")

@@ -35,7 +35,8 @@ class Plan(msgspec.Struct):
 
     `later` are the rows about an item that an earlier row describes, perhaps in other words. `taken` counts the rows
     whose stock is booked or equal already; `left` has the rows whose stock is not. `origins` maps an earlier import's
-    name to rows of this file and their row numbers in that import.
+    name to rows of this file and their row numbers in that import. `units` has the units of rows that have them in the
+    plural or singular of another one, which counts.
     """
 
     lines: int = 0
@@ -57,6 +58,7 @@ class Plan(msgspec.Struct):
     left: UnbookedRows = msgspec.field(default_factory=UnbookedRows)
     refusals: list[int] = []
     origins: dict[str, dict[int, int]] = {}
+    units: dict[int, str] = {}
 
     def refuse(self, row: LineReport) -> None:
         """Counts a refused row."""
@@ -180,7 +182,7 @@ class Planner:
             self.plan.later.append(line.number)
         stock = None
         if line.has_stock:
-            stock = row_changes.stock_step(line, item, found, self._columns.options)
+            stock = row_changes.stock_step(line, item, found, self._columns.options, self._index.units_of(id))
             self.plan.already_imported += stock is None
             if stock is not None:
                 self._index.check_location(stock)
@@ -192,6 +194,8 @@ class Planner:
             id = self._index.add_item(id, line)
         if stock is not None and id is not None:
             self._index.add_stock(id, stock, line)
+            if stock.row_unit is not None and stock.row_unit != line.values["unit"]:
+                self.plan.units[line.number] = stock.row_unit
         if step.type_name and name_key(step.type_name) not in found.types:
             self._index.types.setdefault(step.type_name)
         messages = [*step.messages, *(stock.messages if stock else [])]

@@ -24,6 +24,7 @@ _NOT_ZERO = re.compile(r"[1-9]")
 _ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?!\d)")
 _GROUPS = re.compile(r"(?<=\d)[.,'\s](?=\d{3}(?!\d))")
 
+_LONGEST_ARRIVED = 40
 # Designators of a row: `R1, R2` or `R1-R4`.
 _DESIGNATORS = re.compile(r"[,;\s]+")
 _RANGE = re.compile(r"([^\W\d]+)(\d{1,6})[-–](?:\1)?(\d{1,6})")
@@ -111,8 +112,8 @@ def _due_date(text: str) -> str:
     return "" if date == "2999-12-31" else date
 
 
-def _price(text: str) -> str:
-    """The price, unless it is 0: other programs write that where no price is known."""
+def _not_zero(text: str) -> str:
+    """A price or a minimum, unless it is 0: other programs write that where there is none."""
     return text if _NOT_ZERO.search(text) else ""
 
 
@@ -127,7 +128,10 @@ def _list(text: str) -> str:
 def _arrived(text: str) -> str:
     """The quantity of a line of DigiKey without what is on backorder, which follows it."""
     ordered, _, later = (_whole(part) for part in text.partition("\n"))
-    return str(int(ordered) - int(later)) if ordered.isdecimal() and later.isdecimal() else ordered
+    if not (ordered.isdecimal() and later.isdecimal()):
+        return ordered
+    # int() rejects text of thousands of digits; this text is refused as a quantity.
+    return text if len(text) > _LONGEST_ARRIVED else str(int(ordered) - int(later))
 
 
 def _is_on_backorder(cells: Cells) -> str:
@@ -242,7 +246,7 @@ PRESETS = (
             Take("min_quantity", ("HB.low_stock_threshold",)),
             Take("location", ("HB.location",), read=_path),
             Take("quantity", ("HB.quantity",)),
-            Take("unit_price", ("HB.purchase_price",), read=_price),
+            Take("unit_price", ("HB.purchase_price",), read=_not_zero),
             Take("notes", ("HB.notes",)),
         ),
         skips=_is_archived,
@@ -258,7 +262,7 @@ PRESETS = (
             Take("unit", ("Amount",), read=_unit),
             Take("expiry_date", ("Due date",), read=_due_date),
             Take("location", ("Location",)),
-            Take("unit_price", ("Price",), read=_price),
+            Take("unit_price", ("Price",), read=_not_zero),
             Take("notes", ("Note",)),
         ),
         # A product may have several entries with one location and date.
@@ -281,11 +285,11 @@ PRESETS = (
             Take("type", ("category",), read=_path),
             Take("tags", ("tags",), read=_commas),
             Take("seller", ("supplier",)),
-            Take("min_quantity", ("minamount",)),
+            Take("min_quantity", ("minamount",), read=_not_zero),
             Take("location", ("storage_location", "storelocation"), read=_path),
             Take("quantity", ("quantity", "amount", "instock")),
             Take("unit", ("partUnit",)),
-            Take("unit_price", ("price",), read=_price),
+            Take("unit_price", ("price",), read=_not_zero),
         ),
     ),
     Preset(
@@ -304,11 +308,11 @@ PRESETS = (
             Take("manufacturer_code", ("Manufacturer Part Number", "Supplier Part.MPN")),
             Take("type", ("Category Name", "Category.Name")),
             Take("tags", ("Keywords",), read=_commas),
-            Take("min_quantity", ("Minimum Stock",)),
+            Take("min_quantity", ("Minimum Stock",), read=_not_zero),
             Take("location", ("Location.Path", "Location.Name"), read=_path),
             Take("quantity", ("Quantity",)),
             Take("unit", ("Units", "Part.Units")),
-            Take("unit_price", ("Purchase Price",), read=_price),
+            Take("unit_price", ("Purchase Price",), read=_not_zero),
             Take("expiry_date", ("Expiry Date",)),
             Take("notes", ("Notes",)),
         ),
@@ -329,11 +333,11 @@ PRESETS = (
             Take("manufacturer_code", ("Model Number", "Model No.")),
             Take("type", ("Category",)),
             Take("seller", ("Supplier",)),
-            Take("min_quantity", ("Min Amount", "Min. QTY", "Minimum Quantity")),
+            Take("min_quantity", ("Min Amount", "Min. QTY", "Minimum Quantity"), read=_not_zero),
             Take("location", ("Location", "Default Location")),
             # An asset is one piece.
             Take("quantity", ("QTY", "Quantity"), default="1", default_with="Asset Tag"),
-            Take("unit_price", ("Purchase Cost",), read=_price),
+            Take("unit_price", ("Purchase Cost",), read=_not_zero),
             Take("notes", ("Notes", "Asset Notes")),
         ),
     ),
@@ -348,7 +352,7 @@ PRESETS = (
             Take("barcodes", ("Barcode/QR2-Data", "SID", "Sortly ID (SID)", "Sortly ID"), join="\n", read=_list),
             Take("tags", ("Tags",), read=_commas),
             Take("seller_link", ("Product Link",)),
-            Take("min_quantity", ("Min Level",)),
+            Take("min_quantity", ("Min Level",), read=_not_zero),
             Take(
                 "location",
                 ("Primary Folder", "Subfolder-level1", "Subfolder-level2", "Subfolder-level3", "Subfolder-level4"),
@@ -356,7 +360,7 @@ PRESETS = (
             ),
             Take("quantity", ("Quantity",)),
             Take("unit", ("Unit",)),
-            Take("unit_price", ("Price",), read=_price),
+            Take("unit_price", ("Price",), read=_not_zero),
             Take("expiry_date", ("Expiry Date",)),
             Take("notes", ("Notes",)),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -91,6 +92,8 @@ class StockStep(msgspec.Struct):
     price_micro: int | None = None
     price_unit: str | None = None
     seller: str | None = None
+    # The unit of the row, in the singular or plural in which its item is counted already.
+    row_unit: str | None = None
 
     @property
     def changes(self) -> bool:
@@ -192,8 +195,13 @@ def item_change(line: Line, item: Item, found: FoundReferences, options: ImportO
     return step
 
 
-def stock_step(line: Line, item: Item | None, found: FoundReferences, options: ImportOptions) -> StockStep | None:
-    """The stock change of the row; None when it is booked already. Raises RowRejected."""
+def stock_step(
+    line: Line, item: Item | None, found: FoundReferences, options: ImportOptions, file_units: Iterable[str] = ()
+) -> StockStep | None:
+    """The stock change of the row; None when it is booked already. Raises RowRejected.
+
+    `file_units` are those of earlier rows about the item.
+    """
     values = line.values
     booking = found.bookings[line.number]
     if booking.is_done:
@@ -204,6 +212,9 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         check_kind(kind, location.kind, location.path)
     lot = LotKey(values.get("expiry_date"), values.get("lot", ""), values.get("serial", ""), values.get("opened_on"))
     level = None if item is None or location is None else found.levels.get((item.id, location.id, lot))
+    if "unit" in values:
+        counted = (None if level is None else level.unit, None if item is None else item.unit, *file_units)
+        values = values | {"unit": _in_number_of(values["unit"], [each for each in counted if each])}
     quantity, unit, notes = values["quantity"], values.get("unit"), values.get("notes")
     details = {}
     booked_unit = unit
@@ -251,7 +262,18 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         price_micro=price,
         price_unit=price_unit,
         seller=values.get("seller"),
+        row_unit=values.get("unit"),
     )
+
+
+def _in_number_of(unit: str, counted: list[str]) -> str:
+    """The unit of a row, or the first of those `counted` in that is its plural or its singular: `Can` of `Cans`."""
+    for each in counted:
+        if units.name_of(each) == units.name_of(unit):
+            return unit
+        if units.is_plural(each, unit):
+            return each
+    return unit
 
 
 def check_kind(kind: LocationKind | None, actual: LocationKind, path: str) -> None:

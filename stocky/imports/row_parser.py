@@ -20,6 +20,7 @@ from stocky.imports.csv_reader import Row
 from stocky.imports.dates import date_of, is_like_date
 from stocky.imports.field_cells import FieldCell
 from stocky.imports.fields import MAX_LENGTHS, QUANTITIES, READERS, About, about, is_custom
+from stocky.imports.layout import DELIMITERS
 from stocky.imports.schemas import Empty, ImportOptions, StockMode, SurveyResult
 from stocky.stock.schemas import Lot, Serial, Unit
 
@@ -132,6 +133,9 @@ class Columns:
         self.fields = self._sources.fields
         self.of_field = {field: source.header for field, source in self._sources.by_field.items()}
         self._point_may_group = delimiter != "," or self.reading.has_decimal_commas
+        # Of refused.csv: detected, and with the same meaning of a point, although fewer rows may have a decimal comma.
+        keeps = delimiter in DELIMITERS and self._point_may_group == (delimiter != ",")
+        self.refused_delimiter = delimiter if keeps else ";"
         self._origin_at = header.index(ORIGIN_COLUMN) if ORIGIN_COLUMN in header else None
         require_key(header, self._sources, options)
 
@@ -169,8 +173,10 @@ class Columns:
             if "quantity" not in self._sources.by_field:
                 # A row for each part.
                 found["quantity"] = 1000
-        elif self._preset is not None and "quantity" not in found:
-            # Other programs describe items without stock in the same columns.
+        elif self._preset is not None and (
+            "quantity" not in found or (self.options.stock is StockMode.ADD and not found["quantity"])
+        ):
+            # Other programs describe items without stock in the same columns, some with a quantity of 0.
             found = of_item(found)
         if self.options.location and "quantity" in found and not any(each in found for each in _PLACES):
             found["location"] = self.options.location

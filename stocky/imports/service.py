@@ -235,7 +235,7 @@ class Imports:
     async def _plan(self, order: ImportOrder, names: ImportKeys, report: ProgressCallback) -> Plan:
         directory = self.store.directory_of(order.import_id)
         async with _sheet(directory / UPLOAD, order) as (sheet, columns):
-            with open_reports(directory, sheet.header, names) as reports:
+            with open_reports(directory, columns, names) as reports:
                 return await Planner(self._database, columns, names).run(sheet, reports, report)
 
     async def _write(
@@ -244,7 +244,7 @@ class Imports:
         """Writes the planned rows; returns those refused late."""
         directory = self.store.directory_of(order.import_id)
         async with _sheet(directory / UPLOAD, order) as (sheet, columns):
-            with open_reports(directory, sheet.header, names, again=True) as reports:
+            with open_reports(directory, columns, names, again=True) as reports:
                 applier = Applier(self._database, self._recorder, columns, names, by)
                 return await applier.run(sheet, plan, reports, report)
 
@@ -285,7 +285,7 @@ class Imports:
                     found = await find_parts(read, [line for line in chunk if line.values])
                 await asyncio.to_thread(parts.add, chunk, found)
                 report("checking", parts.row_count, None, "rows")
-            with open_reports(directory, sheet.header, names) as reports:
+            with open_reports(directory, columns, names) as reports:
                 await asyncio.to_thread(parts.report, reports)
         return parts
 

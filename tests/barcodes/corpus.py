@@ -109,6 +109,14 @@ _READ: list[tuple[str, str, str, dict[str, Any]]] = [
     (f"{LABEL}305000", EAN, GTIN, {"count": 5000}),
     (f"{LABEL}30110", EAN, GTIN, {"count": 110}),
     (f"{LABEL}SHOP~17301231", EAN, GTIN, {"expiry": date(2030, 12, 31), "note": "unread SHOP", "warning": True}),
+    # A carton: the number of what it contains, how many, and the lot.
+    (f"02{GTIN}3724", EAN, GTIN, {"count": 24}),
+    (f"02{GTIN}3724101234", EAN, GTIN, {"note": "unread 3724101234", "warning": True}),
+    (f"02{GTIN}372410AB12", EAN, GTIN, {"note": "unread 372410AB12", "warning": True}),
+    (f"02{GTIN}10AB3724", EAN, GTIN, {"note": "lot AB3724", "warning": True}),
+    (f"02{GTIN}10AB", EAN, GTIN, {"lot": "AB", "note": "lot AB"}),
+    (f"02{GTIN}10AB173012313724", EAN, GTIN, {"note": "lot AB173012313724", "warning": True}),
+    (f"02{GTIN}3724~10AB", EAN, GTIN, {"count": 24, "lot": "AB", "note": "lot AB"}),
     # With one sign for FNC1 the scanner sends every one.
     (f"^{LABEL}10AB17301231", EAN, GTIN, {"lot": "AB17301231", "note": "lot AB17301231"}),
     # A wrong check digit: not a label, or not with certainty.

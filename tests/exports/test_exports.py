@@ -46,6 +46,7 @@ async def test_items_are_exported_with_all_fields(member: AsyncClient, reader: A
     )
     (row,) = await exported(reader, "items")
     assert tuple(row) == service.ITEM_COLUMNS
+    # A new column belongs here, and its value in the item above.
     assert row.pop("code").isalpha()
     assert row == {
         "name": 'Transistor "BC", small',

@@ -117,6 +117,20 @@ async def test_stock_makes_the_round_trip(
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
+async def test_stock_that_is_used_up_makes_the_round_trip(
+    program: str, member: AsyncClient, dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    item, shelf = await new_item(member, "Fuse", upc="4006381333931"), await new_location(member, "Shelf")
+    sku = await new_stock(member, item, shelf, 1)
+    made(await member.put(f"/skus/{sku['id']}/quantity", json={"quantity": 0}))
+    content = (await member.get("/exports/stock.csv", params={"preset": program})).content
+    async with elsewhere(dialect, databases, tmp_path / "elsewhere") as other:
+        report = await imported(other, content, preset=program)
+        assert counts(report) == (1, 0, 0, 0), report["errors"]
+        assert [each["upc"] for each in await get(other, "/items/")] == ["4006381333931"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 async def test_items_make_the_round_trip(
     program: str, member: AsyncClient, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:

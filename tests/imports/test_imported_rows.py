@@ -6,6 +6,8 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.barcodes.codes import with_check_digit
+from stocky.imports.fields import FIELDS, About
+from stocky.imports.row_parser import CLEARED
 from tests.imports.importing import begin, counts, ended, imported, stock_of
 from tests.inventory import get, made, new_item, new_location, new_stock, total
 
@@ -101,6 +103,12 @@ async def test_key_option_selects_the_identifying_column(member: AsyncClient) ->
 async def test_new_item_gets_the_code_of_its_row(member: AsyncClient) -> None:
     await imported(member, "code,name\nkzma,Tea\n")
     assert (await get(member, "/items/code/KZMA"))["name"] == "Tea"
+
+
+def test_empty_cell_can_clear_every_optional_field_of_an_item() -> None:
+    required = {"code", "name", "barcode", "barcodes", "storage_type", "oversell_policy"}
+    of_items = {field.name for field in FIELDS if field.about is About.ITEM}
+    assert of_items - required == CLEARED.keys(), "imports/row_parser.py has the value that each gets"
 
 
 async def test_empty_cell_clears_only_with_empty_clear(member: AsyncClient) -> None:

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from stocky.imports.presets import BY_NAME, PRESETS, detect
 from tests.imports.importing import counts, imported, stock_of, table
 from tests.imports.test_questions import answer_to, asked
-from tests.inventory import Json, get, new_item, refused
+from tests.inventory import Json, get, new_item, new_location, new_stock, refused
 
 pytestmark = pytest.mark.one_postgres
 
@@ -80,6 +80,14 @@ async def test_homebox(member: AsyncClient) -> None:
     assert notes == {"", "Charger in drawer 2", "-wobbles"}
 
 
+@pytest.mark.parametrize(
+    "path", [b"House/Garage/Shelf 2", "House → Garage → Shelf 2".encode(), b"House->Garage->Shelf 2"]
+)
+async def test_path_of_a_location_has_any_of_the_usual_separators(path: bytes, member: AsyncClient) -> None:
+    await imported(member, content_of("homebox").replace(b"House / Garage / Shelf 2", path), preset="homebox")
+    assert await stock_of(member, "Cordless drill") == [("House / Garage / Shelf 2", 1, None)]
+
+
 async def test_grocy(member: AsyncClient) -> None:
     await imported(member, content_of("grocy"), preset="Grocy")
     assert await stock_of(member, "Flour") == [("Pantry", 4, "2027-02-28")]
@@ -103,6 +111,52 @@ async def test_unit_of_grocy_may_begin_with_a_digit(
     await imported(member, f"Product,Amount,Due date,Location\nFlour,{amount},,Pantry\n", preset="grocy")
     assert await stock_of(member, "Flour") == [("Pantry", quantity, None)]
     assert (await items(member))["Flour"]["unit"] == (unit or "piece")
+
+
+async def _counted(member: AsyncClient) -> list[tuple[float, str]]:
+    """The stock of the beans, with the unit of each SKU."""
+    skus = await get(member, "/skus/", search="Beans", sort="id")
+    return [(sku["quantity"], sku["unit"]) for sku in skus]
+
+
+GROCY = "Product,Amount,Due date,Location,Price\n"
+
+
+@pytest.mark.parametrize("amounts", [("1 Can", "3 Cans"), ("3 Cans", "1 Can")])
+@pytest.mark.parametrize("dates", [("2027-01-01", "2027-06-01"), ("2027-01-01", "2027-01-01")])
+async def test_plural_of_grocy_is_the_same_unit(
+    amounts: tuple[str, str], dates: tuple[str, str], member: AsyncClient
+) -> None:
+    # The second row about the beans is in another transaction than the first.
+    others = "".join(f"Thing {number},1 Piece,,Pantry,\n" for number in range(30))
+    rows = [f"Beans,{amount},{date},Pantry,1.20 per Can\n" for amount, date in zip(amounts, dates, strict=True)]
+    for between in ("", others):
+        content = GROCY + between.join(rows)
+        for dry_run in ("true", "false"):
+            report = await imported(member, content, preset="grocy", dry_run=dry_run)
+            assert report["refused"] == 0, report["errors"]
+    (first, unit), (second, other) = (amount.split() for amount in amounts)
+    expected = [(8, unit)] if dates[0] == dates[1] else [(2 * float(first), unit), (2 * float(second), unit)]
+    assert await _counted(member) == expected
+    assert (await items(member))["Beans"]["total_quantity"] == 8
+    # Of the item, and of the SKU.
+    for location in ("Cellar", "Pantry"):
+        report = await imported(member, f"{GROCY}Beans,5 {other},2027-01-01,{location},\n", preset="grocy")
+        assert report["refused"] == 0, report["errors"]
+        assert {each for _, each in await _counted(member)} == {unit}
+
+
+async def test_plural_is_the_unit_that_is_there_in_any_file(member: AsyncClient) -> None:
+    sku = await new_stock(member, await new_item(member, "Beans"), await new_location(member, "Pantry"), 1, unit="Can")
+    header = "name,location,quantity,unit\n"
+    report = await imported(member, f"{header}Beans,Pantry,5,Cans\nPeas,Pantry,1,Cans\nPeas,Cellar,1,Can\n")
+    assert counts(report) == (1, 2, 0, 0), report["errors"]
+    assert await _counted(member) == [(5, "Can")]
+    assert [each["unit"] for each in await get(member, "/skus/", search="Peas")] == ["Cans", "Cans"]
+    # Another spelling, or another word.
+    for unit in ("can", "Tin"):
+        await imported(member, f"{header}Beans,Pantry,5,{unit}\n")
+        assert (await get(member, f"/skus/{sku['id']}"))["unit"] == unit
 
 
 async def test_only_assets_of_snipeit_are_one_piece_without_a_quantity(member: AsyncClient) -> None:
@@ -146,6 +200,19 @@ async def test_inventree(member: AsyncClient) -> None:
     assert await stock_of(member, "Solder paste") == [("Lab / Fridge", 2.5, "2027-01-31")]
 
 
+@pytest.mark.parametrize("quantity", ["0", "0.0"])
+async def test_added_quantity_of_zero_is_an_item_without_stock(quantity: str, member: AsyncClient) -> None:
+    content = f"Part.Name,Quantity,Location.Path,Notes\nFuse,{quantity},Lab/Shelf,empty\nDiode,5,Lab,\n"
+    report = await imported(member, content, preset="inventree")
+    assert counts(report) == (2, 0, 0, 0), report["errors"]
+    assert (await stock_of(member, "Fuse"), await stock_of(member, "Diode")) == ([], [("Lab", 5, None)])
+    again = await imported(member, content, preset="inventree", stock="set", import_key="counted")
+    assert again["refused"] == 0
+    assert await stock_of(member, "Fuse") == [("Lab / Shelf", 0, None)]
+    less = await imported(member, content.replace(quantity, "-1"), preset="inventree")
+    assert less["errors"][0]["message"] == "The quantity to add must be more than 0"
+
+
 async def test_snipeit(member: AsyncClient) -> None:
     for name in ("snipeit-consumables", "snipeit-assets"):
         await imported(member, content_of(name), preset="snipeit")
@@ -154,6 +221,26 @@ async def test_snipeit(member: AsyncClient) -> None:
     assert await stock_of(member, "Toner black") == [("Office", 4, None)]
     assert [each["barcode"] for each in found["ThinkPad X1"]["barcodes"]] == ["TAG-0002"]
     assert await stock_of(member, "Work laptop") == [("Office", 1, None)]
+
+
+@pytest.mark.parametrize(
+    ("preset", "header", "row"),
+    [
+        ("partdb", "name,footprint,storage_location,minamount,quantity", "Fuse,,Lab,{},0"),
+        ("inventree", "Name,IPN,Minimum Stock", "Fuse,F-1,{}"),
+        ("snipeit", "Name,Category,QTY,Min Amount,Location", "Fuse,Parts,0,{},Lab"),
+        ("sortly", "Entry Type,Entry Name,Min Level,Quantity,Primary Folder", "Item,Fuse,{},0,Lab"),
+    ],
+)
+async def test_minimum_of_zero_is_none(preset: str, header: str, row: str, member: AsyncClient) -> None:
+    for minimum, expected in (("0", None), ("0.000", None), ("0.5", 0.5), ("10", 10)):
+        name = f"Fuse {minimum}"
+        content = f"{header}\n{row.format(minimum).replace('Fuse', name).replace('F-1', name)}\n"
+        report = await imported(member, content, preset=preset)
+        assert counts(report) == (1, 0, 0, 0), report["errors"]
+        assert (await items(member))[name]["min_quantity"] == expected
+    low = [each["message"] for each in await get(member, "/alerts/")]
+    assert not any(message.startswith("Fuse 0 ") for message in low)
 
 
 async def test_sortly(member: AsyncClient) -> None:
@@ -197,6 +284,13 @@ async def test_what_is_on_backorder_has_not_arrived(member: AsyncClient) -> None
     content = content_of("digikey").replace(b",500,0,", b",500,120,")
     await imported(member, content, preset="digikey", location="Parts")
     assert await stock_of(member, "LM60430DRPKR") == [("Parts", 380, None)]
+
+
+async def test_overlong_backorder_refuses_only_its_row(member: AsyncClient) -> None:
+    content = content_of("digikey").replace(b",500,0,", b",500,%b," % (b"9" * 5000))
+    report = await imported(member, content, preset="digikey", location="Parts", partial="true")
+    assert report["refused"] == 1
+    assert await stock_of(member, "10132797-013100LF") == [("Parts", 1250, None)]
 
 
 async def test_preset_is_checked(member: AsyncClient) -> None:

@@ -171,3 +171,29 @@ async def test_header_of_refused_rows_is_no_formula(member: AsyncClient) -> None
     assert rows.startswith("name,location,quantity,'=1+1,")
     await new_location(member, "Nowhere")
     assert counts(await sent(member, "set", rows)) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter"),
+    [
+        ("name;location;quantity\nRice;Shelf;2,5\nSalt;Shelf;1.234\n", ";"),
+        ("name\tlocation\tquantity\nRice\tShelf\t2\nSalt\tShelf\t1.234\n", "\t"),
+        ("sep=^\nname^location^quantity\nRice^Shelf^2\nSalt^Shelf^1.234\n", ";"),
+        ('name,location,quantity\nRice,Shelf,"2,5"\nSalt,Shelf,1.234\n', ";"),
+        ('name,location,quantity\nRice,Shelf,2.5\nSalt,Shelf,"1,234"\n', ","),
+    ],
+    ids=["semicolon", "tab", "another delimiter", "comma with decimal commas", "comma"],
+)
+async def test_ambiguous_number_is_refused_again(content: str, delimiter: str, member: AsyncClient) -> None:
+    await new_location(member, "Shelf")
+    rows = await refused_csv(member, await sent(member, "set", content))
+    header, row = rows.splitlines()
+    assert header.split(delimiter)[:3] == ["name", "location", "quantity"]
+    assert row.startswith("Salt")
+    again = await sent(member, "set", rows)
+    assert (again["refused"], again["errors"][0]["column"]) == (1, "quantity")
+    assert (await refused_csv(member, again)).splitlines() == [header, row]
+    for wrong, right in (("1.234", "1234"), ('"1,234"', "1234")):
+        rows = rows.replace(f"Salt{delimiter}Shelf{delimiter}{wrong}", f"Salt{delimiter}Shelf{delimiter}{right}")
+    assert counts(await sent(member, "set", rows)) == (1, 0, 0, 0)
+    assert await stock_of(member, "Salt") == [("Shelf", 1234, None)]

@@ -47,7 +47,9 @@ async def _fill(member: AsyncClient) -> None:
             "oversell_policy": "allow",
             "default_storage_type": "freezer",
         }
-        assert fields.keys() == set(NewItem.__struct_fields__), "every field of an item makes the round trip"
+        assert fields.keys() == set(NewItem.__struct_fields__), (
+            "give it a value here; if the import loses it, see CONTRIBUTING.md"
+        )
         item = await new_item(member, **fields)
         await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1", unit_price=number + 0.000001)
         await new_stock(member, item, chest, 2, expiry_date="2030-01-31", lot=f"={number}", unit="g", unit_price=0.5)
