@@ -33,7 +33,7 @@ from stocky.http.openapi_document import openapi_config, show_document
 from stocky.http.parameters import paging
 from stocky.http.problem_types import problem_routes
 from stocky.http.request import StockyRequest, lane_of
-from stocky.http.routing import Router, register
+from stocky.http.routing import Application, Router, register
 from stocky.imports.handlers import import_routes
 from stocky.jobs.handlers import job_routes
 from stocky.labels.handlers import label_routes
@@ -138,7 +138,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
 
 def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
     """All routes, without services; browsers may call them from pages of `allowed_origins`."""
-    app = Litestar(
+    app = Application(
         route_handlers=[*health_routes, show_document],
         dependencies={
             "lane": Provide(_lane),

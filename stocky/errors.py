@@ -16,6 +16,7 @@ StockyError                 500
 ├── Unavailable             503
 │   ├── Paused                   a restore is running
 │   ├── Contention               the same work may be retried at once
+│   ├── UnusableAnswer           of the look-up service, for one barcode (lookup/client.py)
 │   ├── FileLost                 the SQLite file was replaced (db/open_file.py)
 │   └── Unreachable              no connection to Postgres (db/unreachable.py)
 └── OutOfSpace              507

@@ -55,7 +55,7 @@ class Services:
         self.config = config
         self.memory_log = memory_log or MemoryLog(config.max_log_entries)
         self.metrics = Metrics()
-        self.database = make_database(config)
+        self.database = make_database(config, is_server=True)
         self.telemetry = Telemetry(config.otlp_endpoint, self.metrics) if config.otlp_endpoint else None
         self.readiness = Readiness(self.database, config)
         self.identities = Identities(self.database, config)
@@ -104,7 +104,7 @@ class Services:
         self.clock_watch = ClockWatch(self.database, self.backups.backups.store)
         self.clock_watch.register_tasks(self.schedule)
         VersionBumps(self.database, self.jobs)
-        DailyCheck(self.database, self.jobs, self.zone).register_tasks(self.schedule)
+        DailyCheck(self.database, self.jobs).register_tasks(self.schedule)
         BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).register_tasks(
             self.schedule
         )

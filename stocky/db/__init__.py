@@ -9,6 +9,7 @@ from stocky.db.connection import Connection, Database, SoleLock
 from stocky.db.lanes import Lane
 from stocky.db.listing import Listing
 from stocky.db.queries import load_queries
+from stocky.db.struct_types import inspect_structs
 from stocky.errors import Unavailable
 from stocky.resources import resource
 
@@ -22,17 +23,23 @@ NO_DRIVER = (
 )
 
 
-def make_database(config: Config) -> Database:
-    """The configured database, not yet open. Raises Unavailable when its driver is not installed."""
+def make_database(config: Config, *, is_server: bool = False) -> Database:
+    """The configured database, not yet open. Raises Unavailable when its driver is not installed.
+
+    The server's runs the checkpoints of a SQLite file.
+    """
+    inspect_structs()
     if config.dialect == "sqlite":
         from stocky.db.sqlite import SqliteDatabase
 
-        return SqliteDatabase(config.sqlite_path, load_queries(resource("sql"), config.dialect))
+        queries = load_queries(resource("sql"), config.dialect)
+        return SqliteDatabase(config.sqlite_path, queries, runs_checkpoints=is_server)
     return _postgres(config.database_url, config.database_direct_url, config.replica)
 
 
 def make_reading_database(url: str, replica: ReplicaSettings | None = None) -> Database:
     """A database for a child process, not yet open, which only reads, in the lane BACKGROUND."""
+    inspect_structs()
     if url.startswith("sqlite:"):
         from stocky.db.sqlite import SqliteDatabase
 

@@ -25,7 +25,7 @@ from stocky.db.migration_files import number_of
 from stocky.db.migration_repair import Repair, is_incomplete, repair_records
 from stocky.disk import NO_LOCKS, NoLocks, lock
 from stocky.errors import Conflict, Unavailable
-from stocky.new_database import no_database
+from stocky.new_database import is_missing, no_database
 from stocky.resources import resource
 
 # The key of the advisory lock on Postgres: any number, but it must never change.
@@ -62,7 +62,7 @@ def list_migrations(config: Config) -> list[MigrationState]:
 
     Raises Unavailable when there is no database, Conflict when it was lost; it never creates one.
     """
-    if config.dialect == "sqlite" and not config.sqlite_path.is_file():
+    if is_missing(config):
         raise no_database(config)
     with open_backend(config) as backend:
         return _states(backend, _read(config))
@@ -160,7 +160,7 @@ def repair(config: Config) -> Repair:
 
     Raises what `repair_records` raises; Unavailable when there is no database, Conflict when it was lost.
     """
-    if config.dialect == "sqlite" and not config.sqlite_path.is_file():
+    if is_missing(config):
         raise no_database(config)
     with _only_process(config) as backend:
         migrations = _read(config)

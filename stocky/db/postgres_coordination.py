@@ -112,6 +112,8 @@ class ServingLease:
                 await self._gate.emptied()
             except Unavailable:
                 _log.warning("Requests did not end in time, so this process did not pause for another's restore")
+                # The other may have ended the connection by now, and taken the lock, without this process noticing.
+                await connection.execute("SELECT 1", timeout=CONNECT_SECONDS)
                 continue
             await connection.execute("SELECT pg_advisory_unlock_shared($1::bigint)", SERVING)
             # The gate stays closed until there is a share again.

@@ -36,12 +36,15 @@ class SqliteDatabase(Database):
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path, queries: Mapping[str, Query], *, readonly: bool = False) -> None:
+    def __init__(
+        self, path: Path, queries: Mapping[str, Query], *, readonly: bool = False, runs_checkpoints: bool = False
+    ) -> None:
         """With `readonly` there is no writer, and one reader, in the lane BACKGROUND."""
         super().__init__()
         self.path = path
         self.queries = queries
         self._is_readonly = readonly
+        self._runs_checkpoints = runs_checkpoints
         readers = {Lane.LONG: 1} if readonly else READERS
         self._writer = Writer()
         self._file = OpenFile(path)
@@ -70,7 +73,7 @@ class SqliteDatabase(Database):
         if self._is_readonly:
             self._idle[Lane.LONG].append(await self._open_reader())
             return
-        await self._writer.open(self.path)
+        await self._writer.open(self.path, runs_checkpoints=self._runs_checkpoints)
         loop = asyncio.get_running_loop()
         await self._writer.call(_note_files, self._file, lambda: loop.call_soon_threadsafe(self._notify_lost))
         for lane, count in READERS.items():
@@ -93,7 +96,7 @@ class SqliteDatabase(Database):
         return reader
 
     async def close(self) -> None:
-        """Closes everything and checkpoints the WAL."""
+        """Closes everything; the last process to close the file checkpoints its WAL."""
         for reader in self._opened:
             # Reads still running are abandoned; their threads would keep the process from exiting.
             await reader.interrupt()

@@ -15,13 +15,13 @@ from stocky.errors import Conflict, Invalid, OutOfSpace, Unavailable
 BUSY_TIMEOUT_MS = 5_000
 # Few, large checkpoints: each one writes pages all over the file while scans wait, and most pages are in the log many
 # times. A commit that leaves more than this in the log is followed by one; the log's file keeps its size.
-CHECKPOINT_BYTES = 128 * 1024 * 1024
+CHECKPOINT_BYTES = 256 * 1024 * 1024
 CACHE_KIB = 32_768
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (?:index '(?P<index>\w+)'|(?P<columns>[\w., ]+))")
 _CHECK = re.compile(r"CHECK constraint failed: (?P<name>\w+)")
 
 
-def open_connection(path: Path | str, *, readonly: bool = False) -> sqlite3.Connection:
+def open_connection(path: Path | str, *, readonly: bool = False, runs_checkpoints: bool = False) -> sqlite3.Connection:
     """A plain connection with Stocky's settings, without Python's own transaction handling."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     connection.create_function("fold", 1, fold, deterministic=True)
@@ -29,7 +29,10 @@ def open_connection(path: Path | str, *, readonly: bool = False) -> sqlite3.Conn
         connection.execute(pragma)
     if not readonly:
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page_size}")
+        # Only the server's writer runs checkpoints, also while commands write to the file: before 3.51.3, those of two
+        # connections could lose a commit.
+        pages = CHECKPOINT_BYTES // page_size if runs_checkpoints else 0
+        connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
     return connection
 
 

@@ -25,7 +25,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._connection: sqlite3.Connection | None = None
 
-    async def open(self, path: Path) -> None:
+    async def open(self, path: Path, *, runs_checkpoints: bool) -> None:
         """Starts the thread and opens its connection. Raises Unavailable."""
         self._thread.start()
         loop = asyncio.get_running_loop()
@@ -34,7 +34,7 @@ class Writer:
         def connect() -> None:
             try:
                 with translate_errors():
-                    self._connection = open_connection(path)
+                    self._connection = open_connection(path, runs_checkpoints=runs_checkpoints)
                 loop.call_soon_threadsafe(_resolve, opened, None, None)
             except BaseException as error:  # noqa: BLE001 - re-raised in the caller
                 loop.call_soon_threadsafe(_resolve, opened, None, error)

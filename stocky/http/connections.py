@@ -14,6 +14,7 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from stocky.http.middleware import WHOLE_RESPONSE
 from stocky.http.sse import CUT_OFF
 
 # The request line and headers of one request; also trailers and chunk extensions.
@@ -69,10 +70,18 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's types say any transport; TCP's can abort
         super().connection_made(transport)
-        self._extensions: dict[str, dict[object, object]] = {CUT_OFF: {"now": transport.abort}}
+        self._extensions: dict[str, dict[object, object]] = {
+            CUT_OFF: {"now": transport.abort},
+            WHOLE_RESPONSE: {"send": self._send_whole},
+        }
         self._head_since = self._received_at = self.loop.time()
         if len(self.connections) > self._limits.connections:
             self._limits.make_room(self, self.connections)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # A method of this object: only the garbage collector would free both.
+        self._extensions.pop(WHOLE_RESPONSE, None)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -109,6 +118,22 @@ class HttpConnection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0
         super().on_body(body)
+
+    def _send_whole(self, headers: bytes, body: bytes) -> bool:
+        """Sends a response of status 200 at once; False for one that has to be sent message by message.
+
+        `headers` are lines, which are not checked.
+        """
+        cycle = self.cycle
+        # Of pipelined requests the cycle is the last one, not the one that is answered.
+        if self.pipeline or not cycle.keep_alive or cycle.disconnected or self.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        own = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
+        self.transport.write(b"HTTP/1.1 200 OK\r\n%b%b\r\n%b" % (own, headers, body))
+        cycle.on_response()
+        return True
 
     def resume_writing(self) -> None:
         # The client has read something, although the next chunk may leave as much unread as before.

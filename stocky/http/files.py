@@ -17,7 +17,8 @@ from stocky.errors import NotFound, RangeNotSatisfiable
 from stocky.http.representation import holds_etag
 
 CHUNK = 2**18
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+# int() rejects text of thousands of digits, and no file is that large.
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 # Yields bytes in chunks, from a start offset, for a length.

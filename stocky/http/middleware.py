@@ -7,10 +7,10 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from random import getrandbits
-from typing import Any
+from typing import Any, cast
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
 from stocky.db import Database
 from stocky.db.maintenance_gate import request_epoch
@@ -28,6 +28,10 @@ from stocky.request_context import request_id, user_id
 # The headers, method, route, status, seconds and id of a request that has ended.
 Observe = Callable[[Iterable[tuple[bytes, bytes]], str, str, int, float, str], None]
 
+# The entry of the state of a request with the JSON that answers it, which is sent here: as a whole if the server can.
+JSON_ANSWER = "json_answer"
+# In the extensions of a request: sends the headers and the body of a successful response, or returns False.
+WHOLE_RESPONSE = "stocky.whole_response"
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -91,7 +95,8 @@ class RequestContextMiddleware:
                 has_begun = True
                 status = message["status"]
                 message["headers"] = [*message["headers"], *added]
-                if wants_position and scope["method"] != "GET":
+                # Not for strangers: each would take a connection.
+                if wants_position and scope["method"] != "GET" and scope.get("user") is not None:
                     message["headers"] = [*message["headers"], *await self._position()]
                 paging = scope["state"].get("paging")
                 if paging is not None and status in (200, 304):
@@ -104,6 +109,13 @@ class RequestContextMiddleware:
         answer: Send = Representation(scope, send_with_id).send if is_read(scope) else send_with_id
         try:
             await self.within(scope, receive, answer)
+            content = scope["state"].get(JSON_ANSWER)
+            if content is not None:
+                if not wants_position and _send_whole(scope, id, content):
+                    status = 200
+                else:
+                    await send_with_id(_json_start(content))
+                    await send_with_id({"type": "http.response.body", "body": content, "more_body": False})
         except Exception as error:
             reason = _refusal_in(error) if has_begun else None
             if reason is None or not await _cut_off(scope, receive):
@@ -134,6 +146,28 @@ _SECURITY_HEADERS = (
 )
 # Only over TLS, or a trusted proxy that reports it: after it, browsers refuse plain HTTP.
 _STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+
+
+# The headers of a JSON answer. They are well-formed: a server that checks and joins them takes 10 us longer for a scan.
+_JSON_HEADERS = b"content-type: application/json\r\ncontent-length: %d\r\n%bx-request-id: %b\r\n"
+_SECURITY_LINES = b"".join(b"%b: %b\r\n" % header for header in _SECURITY_HEADERS)
+_SECURITY_LINES_OF_TLS = _SECURITY_LINES + b"%b: %b\r\n" % _STRICT_TRANSPORT
+
+
+def _send_whole(scope: HTTPScope, id: str, content: bytes) -> bool:
+    """Sends a JSON answer as a whole; False if it has to be sent message by message."""
+    whole = (scope.get("extensions") or {}).get(WHOLE_RESPONSE)
+    if whole is None:
+        return False
+    security = _SECURITY_LINES_OF_TLS if scope["scheme"] == "https" else _SECURITY_LINES
+    headers = _JSON_HEADERS % (len(content), security, id.encode())
+    # HttpConnection stores it there, in a dict of objects.
+    return cast(Callable[[bytes, bytes], bool], whole["send"])(headers, content)
+
+
+def _json_start(content: bytes) -> HTTPResponseStartEvent:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
 
 
 def _head_only(send: Send) -> Send:

@@ -25,6 +25,7 @@ _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _LONG_READ = "long_read"
 # Rows; a larger page is a long read.
 LARGE_PAGE = 250
+_LONGEST_SIZE = 9
 # A lone surrogate, which decoding a client's input never produces.
 _ENCODED_SLASH = "\udc2f"
 
@@ -182,6 +183,7 @@ def lane_of(request: Request[Any, Any, Any]) -> Lane:
     # A filter by a custom field has the name of the field after the point.
     if filters and not filters.isdisjoint(name.partition(".")[0] for name in query):
         return Lane.LONG
-    # Litestar refuses values that are not numbers before the handler.
+    # Litestar refuses values that are not numbers before the handler; int() rejects text of thousands of digits.
     sizes = [query.get(name, "") for name in ("limit", "size")]
-    return Lane.LONG if any(size.isdecimal() and int(size) > LARGE_PAGE for size in sizes) else Lane.SHORT
+    is_large = any(size.isdecimal() and (len(size) > _LONGEST_SIZE or int(size) > LARGE_PAGE) for size in sizes)
+    return Lane.LONG if is_large else Lane.SHORT

@@ -40,7 +40,8 @@ class Server(uvicorn.Server):
                 # uvicorn calls it like a class.
                 http=partial(HttpConnection, self.limits),  # type: ignore[arg-type]
                 ws="none",
-                lifespan="on",
+                # uvicorn would log the traceback of a refused start, and exit with 3.
+                lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -55,6 +56,12 @@ class Server(uvicorn.Server):
         self._app = app
         self._when_ready = when_ready
         self._address = address_of(listener, is_tls=config.tls_cert is not None)
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        # Within uvicorn's handling of signals, so that one during the start is not lost. Litestar's lifespan would put
+        # exceptions into groups.
+        async with self._app.state.services.running():
+            await super()._serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         unix = [each for each in sockets or [] if each.family == socket.AF_UNIX]

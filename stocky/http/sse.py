@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, Protocol
 
@@ -17,10 +18,12 @@ from litestar.response.base import ASGIResponse
 from litestar.response.sse import ServerSentEventMessage
 from litestar.types import Message, Receive, Scope, Send
 
-from stocky.errors import Throttled, Unavailable
+from stocky.errors import StockyError, Throttled, Unavailable
 
 # Proxies close idle connections, and a disconnected client is only noticed by writing to it.
 HEARTBEAT_SECONDS = 15
+# How often a client's permission is checked; for at most this long it receives data after losing it.
+ADMIT_SECONDS = 1.0
 # How long a client may leave sent data unread before its connection is aborted.
 UNREAD_SECONDS = 30
 # Streams of one process. Each costs a connection and a task.
@@ -88,14 +91,25 @@ class Streams:
             bell.set()
 
 
-async def rings(bell: asyncio.Event) -> bool:
-    """Waits for the bell, at most HEARTBEAT_SECONDS; returns whether it rang."""
-    try:
-        async with asyncio.timeout(HEARTBEAT_SECONDS):
-            await bell.wait()
-    except TimeoutError:
-        return False
-    return True
+class Permission:
+    """A client's permission to follow a stream. `admit` raises Unauthorized or Forbidden once it is lost."""
+
+    def __init__(self, admit: Callable[[], Awaitable[None]]) -> None:
+        self._admit = admit
+        self._checked = time.monotonic()
+
+    async def lasts(self) -> bool:
+        """Checks it, at most every ADMIT_SECONDS. While that is not possible, it lasts."""
+        if time.monotonic() - self._checked < ADMIT_SECONDS:
+            return True
+        self._checked = time.monotonic()
+        try:
+            await self._admit()
+        except Unavailable:
+            return True
+        except StockyError:
+            return False
+        return True
 
 
 def event(id: int, data: bytes, kind: str | None = None) -> bytes:

@@ -11,14 +11,12 @@ import msgspec
 
 from stocky.db.maintenance_gate import request_epoch
 from stocky.errors import StockyError, Unavailable
-from stocky.http.sse import HEARTBEAT_SECONDS, Streams, comment, event
+from stocky.http.sse import ADMIT_SECONDS, HEARTBEAT_SECONDS, Streams, comment, event
 from stocky.live.repository import EventFilter
 from stocky.live.tail import LedgerTail
 
 # Events in one chunk of the response.
 BATCH = 100
-# How often a client's permission is checked; for at most this long it receives events after losing it.
-ADMIT_SECONDS = 1.0
 
 
 class Position(msgspec.Struct):

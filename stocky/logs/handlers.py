@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from litestar import get
@@ -11,11 +12,11 @@ from litestar.di import Provide
 from litestar.params import HeaderParameter, Parameter
 from litestar.response import Stream
 
-from stocky.auth.guards import admins
-from stocky.auth.schemas import Principal
+from stocky.auth.guards import admins, authorize
 from stocky.db import Connection
 from stocky.http.openapi import problem
 from stocky.http.parameters import Paging
+from stocky.http.request import StockyRequest
 from stocky.http.routing import Router
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
@@ -61,10 +62,13 @@ async def list_logs(state: State, wanted: LogFilter, paging: Paging) -> list[Log
 
 
 @get("/stream", opt=admins, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
-async def stream_logs(state: State, user: Principal, wanted: LogFilter, last_event_id: LastEventId = None) -> Stream:
+async def stream_logs(
+    request: StockyRequest, state: State, wanted: LogFilter, last_event_id: LastEventId = None
+) -> Stream:
     """New log records as server-sent events, each with its id; with `Last-Event-ID`, the records after it first."""
-    state.streams.admit(user.id)
-    return event_stream(follow_log(state.memory_log, state.streams, wanted, last_event_id))
+    state.streams.admit(request.user.id)
+    admit = partial(authorize, request)
+    return event_stream(follow_log(state.memory_log, state.streams, wanted, last_event_id, admit))
 
 
 @get("/", opt=admins)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -14,8 +14,9 @@ from itertools import islice
 import msgspec
 
 from stocky.db import Listing
+from stocky.db.maintenance_gate import request_epoch
 from stocky.errors import Invalid
-from stocky.http.sse import Streams, comment, event, rings
+from stocky.http.sse import ADMIT_SECONDS, HEARTBEAT_SECONDS, Permission, Streams, comment, event
 from stocky.logs.redaction import Redaction, extra_of
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
 from stocky.request_context import request_id, user_id
@@ -113,17 +114,27 @@ class MemoryLog(logging.Handler):
             self.release()
 
 
-async def follow_log(log: MemoryLog, streams: Streams, wanted: LogFilter, after: int | None) -> AsyncGenerator[bytes]:
+async def follow_log(
+    log: MemoryLog,
+    streams: Streams,
+    wanted: LogFilter,
+    after: int | None,
+    admit: Callable[[], Awaitable[None]],
+) -> AsyncGenerator[bytes]:
     """Matching records as server-sent events: those after the id `after` (default: only new ones), then new ones.
 
-    Ends when Stocky stops, and when the client is so slow that records it has not received are gone; it may reconnect
-    with its last id and gets the records still stored.
+    Ends when Stocky stops, when `admit` raises Unauthorized or Forbidden, and when the client is so slow that records
+    it has not received are gone; it may reconnect with its last id and gets the records still stored.
     """
+    # A restore ends sessions: after it, the permission is checked with the new data.
+    request_epoch.set(None)
+    permission = Permission(admit)
     with streams.open() as bell, log.ringing(bell):
         position = log.last_id if after is None else after
         is_first = True
         yield comment("log records follow")
-        while not streams.ending:
+        sent = time.monotonic()
+        while not streams.ending and await permission.lasts():
             bell.clear()
             entries = log.entries_after(position, BATCH)
             if entries and entries[0].id > position + 1 and not is_first:
@@ -132,8 +143,14 @@ async def follow_log(log: MemoryLog, streams: Streams, wanted: LogFilter, after:
             for entry in entries:
                 if wanted.wants(entry):
                     yield event(entry.id, msgspec.json.encode(entry))
+                    sent = time.monotonic()
                 position = entry.id
             if entries:
                 is_first = False
-            elif not await rings(bell):
+                continue
+            if time.monotonic() - sent >= HEARTBEAT_SECONDS:
                 yield comment("still here")
+                sent = time.monotonic()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ADMIT_SECONDS):
+                    await bell.wait()

@@ -22,7 +22,8 @@ import msgspec
 
 import stocky
 from stocky.errors import OutOfSpace, Unavailable
-from stocky.progress import ProgressCallback
+from stocky.progress import ProgressCallback, ignore_progress
+from stocky.worker.completion import complete
 from stocky.worker.messages import Failure, Message, Progress, Request, encode_request
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ async def stream_worker(
     Raises the child's StockyError at the end, so a truncated output is never taken for complete.
     """
     async with _child(request, data=True) as process:
-        ending = asyncio.create_task(_result(process, result_type, _ignore_progress))
+        ending = asyncio.create_task(_result(process, result_type, ignore_progress))
         assert process.stdout is not None
         try:
             while chunk := await process.stdout.read(DATA_CHUNK):
@@ -92,25 +93,12 @@ async def _child(request: Request, *, data: bool) -> AsyncIterator[Process]:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-        await _until_reaped(process)
+        await complete(_reap(process))
 
 
 def _python_path() -> str:
     """The import path with this Stocky first; -P excludes the server's working directory."""
     return os.pathsep.join([str(Path(stocky.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
-async def _until_reaped(process: Process) -> None:
-    """Waits for the child's end even when the caller is cancelled: the loop may close right after."""
-    reaping = asyncio.create_task(_reap(process))
-    cancelled: asyncio.CancelledError | None = None
-    while not reaping.done():
-        try:
-            await asyncio.shield(reaping)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
 
 
 async def _reap(process: Process) -> None:
@@ -148,7 +136,3 @@ async def _line(pipe: asyncio.StreamReader) -> bytes:
         return await pipe.readline()
     except ValueError:
         return b"(line too long)\n"
-
-
-def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None

@@ -7,7 +7,7 @@ from litestar import Litestar, get
 from litestar.di import Provide
 from litestar.routes import HTTPRoute
 
-from stocky.http.routing import Router, register
+from stocky.http.routing import Application, Router, register
 from tests.api.routes import routes
 
 pytestmark = pytest.mark.one_database
@@ -35,7 +35,7 @@ def test_applications_have_handlers_of_their_own() -> None:
     things = Router(
         "/things", route_handlers=[show], dependencies={"word": Provide(lambda: "one", sync_to_thread=False)}
     )
-    first, second = (Litestar([], openapi_config=None, logging_config=None) for _ in range(2))
+    first, second = (Application([], openapi_config=None, logging_config=None) for _ in range(2))
     register(first, things, "/api")
     register(second, things)
     for app, path in ((first, "/api/things/{thing_id}"), (second, "/things/{thing_id}")):

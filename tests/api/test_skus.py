@@ -253,7 +253,7 @@ async def test_skus_are_listed_filtered_and_paged(member: AsyncClient) -> None:
     coffee = await new_item(member, "Coffee", min_quantity=3, upc="40063813")
     tea = await new_item(member, "Tea", min_quantity=1)
     shelf, cellar = await new_location(member), await new_location(member, "Cellar")
-    soon, later = clock.today() + timedelta(days=3), clock.today() + timedelta(days=300)
+    soon, later = clock.local_today() + timedelta(days=3), clock.local_today() + timedelta(days=300)
     skus = [
         await new_stock(member, coffee, shelf, 1, notes="Dark roast"),
         await new_stock(member, coffee, cellar, 2, expiry_date=str(soon)),

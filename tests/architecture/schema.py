@@ -31,6 +31,8 @@ SELECT c.table_name, c.column_name, c.data_type, c.is_nullable = 'NO', t.table_t
   JOIN information_schema.tables t USING (table_schema, table_name)
  WHERE c.table_schema = 'public'
 """
+_SQLITE_VIEWS = "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"
+_POSTGRES_VIEWS = "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'"
 _SQLITE_INDEXES = "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
 _POSTGRES_INDEXES = """
 SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%pkey'
@@ -82,6 +84,12 @@ def indexes(config: Config) -> set[tuple[str, str]]:
     """(table, index), except primary keys."""
     rows = run(config, _SQLITE_INDEXES if config.dialect == "sqlite" else _POSTGRES_INDEXES)
     return {(table, index) for table, index in rows if not table.startswith(_YOYO)}
+
+
+def views(config: Config) -> dict[str, str]:
+    """The definition of each view, without blanks."""
+    rows = run(config, _SQLITE_VIEWS if config.dialect == "sqlite" else _POSTGRES_VIEWS)
+    return {name: "".join(definition.split()) for name, definition in rows}
 
 
 def tables(config: Config) -> set[str]:

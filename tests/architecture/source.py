@@ -30,6 +30,7 @@ def is_in(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
+@cache
 def imports(module: str) -> set[str]:
     """The imports of a module, as dotted names of modules (`from a import b` counts as `a` or the module `a.b`)."""
     found: set[str] = set()
@@ -43,6 +44,7 @@ def imports(module: str) -> set[str]:
     return found
 
 
+@cache
 def called_queries(module: str) -> set[str]:
     """The queries that a module calls by name, directly or through its own function with a parameter `query`."""
     passing_on = {

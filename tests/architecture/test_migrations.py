@@ -104,6 +104,20 @@ def test_rollback_and_migrate_keep_every_row(config: Config) -> None:
         assert schema.contents(config) == before
 
 
+def test_rollback_restores_each_view(empty_environ: dict[str, str]) -> None:
+    """As the migrations before it left them."""
+    config = load(empty_environ)
+    newest = max(int(file.name[:4]) for file in (ROOT / "migrations").rglob("*.sql"))
+    migrate(config, through=newest - NEWEST)
+    before = []
+    for number in range(newest - NEWEST + 1, newest + 1):
+        before.append(schema.views(config))
+        migrate(config, through=number)
+    for number in range(newest, newest - NEWEST, -1):
+        rollback(config, f"{number:04}", force=True)
+        assert schema.views(config) == before.pop(), f"the rollback of {number:04} must create the views as they were"
+
+
 def test_ids_continue_after_rollback(config: Config) -> None:
     schema.run(config, LEDGER[0])
     rollback(config, "0002")

@@ -67,6 +67,15 @@ async def test_cookie_is_limited_to_base_path(proxied: AsyncClient) -> None:
     assert f"Path={BASE}/api/v1/auth;" in answer.headers["set-cookie"] + ";"
 
 
+async def test_links_to_pages_of_lists_begin_with_base_path(proxied: AsyncClient) -> None:
+    for name in ("Tea", "Coffee", "Salt"):
+        made(await proxied.post("/api/v1/items", json={"name": name}))
+    links = (await proxied.get("/api/v1/items?limit=1&skip=1")).headers["link"]
+    addresses = re.findall(r"<([^>]+)>", links)
+    assert len(addresses) >= 2
+    assert [each for each in addresses if not each.removeprefix("http://stocky.test").startswith(f"{BASE}/api/")] == []
+
+
 async def test_addresses_in_responses_begin_with_base_path(proxied: AsyncClient) -> None:
     backup = (await proxied.post("/api/v1/system/backup", json={"kind": "sql"})).json()
     plan = (await proxied.post("/api/v1/reorg/plans", json={})).json()

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from httpx import AsyncClient
 
 from stocky.http import connections
 from tests.connections.conftest import Listening, until
+from tests.serving import serve
 
 pytestmark = pytest.mark.one_database
 
@@ -287,6 +289,30 @@ def test_open_files_limit_is_raised_to_hard_limit() -> None:
 
     ran = subprocess.run([sys.executable, "-c", code], preexec_fn=lower, capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["1000", "1000"]
+
+
+def test_server_raises_its_limit_of_open_files(environ: dict[str, str], tmp_path: Path) -> None:
+    lowered = ("bash", "-c", 'ulimit -Sn 200; exec "$0" "$@"', sys.executable, "-m", "stocky")
+    with serve(environ, tmp_path, command=lowered) as server:
+        limits = Path(f"/proc/{server.process.pid}/limits").read_text()
+    soft = next(line.split()[3] for line in limits.splitlines() if line.startswith("Max open files"))
+    assert int(soft) > 200
+
+
+def test_connections_fit_into_the_limit_of_open_files() -> None:
+    files = len(list(Path("/proc/self/fd").iterdir())) + connections.SPARE_FILES + 100
+    assert 80 <= connections.Limits(files).connections <= 100
+    assert connections.Limits(10**6).connections == connections.MAX_CONNECTIONS
+
+
+async def test_connection_without_requests_is_closed_after_a_while(listening: Listening) -> None:
+    assert listening.server.config.timeout_keep_alive <= 120
+    listening.server.config.timeout_keep_alive = 1
+    reader, writer = await listening.connect()
+    writer.write(LIVE + b"\r\n")
+    assert (await lines(reader)).startswith(b"HTTP/1.1 200")
+    assert await ended(reader)
+    writer.close()
 
 
 async def test_sign_in_body_is_limited_to_64_kib(listening: Listening) -> None:

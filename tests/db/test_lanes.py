@@ -23,6 +23,7 @@ LONG = [
     "/items/?limit=1000",
     "/skus/?as_of=2030-01-01T00:00:00Z",
     "/events?type=add",
+    "/exports/stock.csv",
 ]
 
 

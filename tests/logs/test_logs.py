@@ -153,12 +153,16 @@ async def _next_record(stream: AsyncIterator[bytes]) -> dict[str, Any]:
             return record
 
 
+async def _yes() -> None:
+    """The client may follow."""
+
+
 async def test_tail_resumes_after_last_id(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log, streams = attached(MemoryLog(100)), Streams()
     LOGGER.info("one")
     LOGGER.info("two")
     after_one = log.list_entries(LogFilter(search="one"), 0, 1)[0].id
-    tail = follow_log(log, streams, LogFilter(), after_one)
+    tail = follow_log(log, streams, LogFilter(), after_one, _yes)
     assert (await _next_record(tail))["message"] == "two"
     await asyncio.to_thread(LOGGER.info, "three")
     assert (await _next_record(tail))["message"] == "three"
@@ -168,7 +172,7 @@ async def test_tail_resumes_after_last_id(attached: Callable[[MemoryLog], Memory
 async def test_tail_starts_with_new_records_and_applies_filters(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log, streams = attached(MemoryLog(100)), Streams()
     LOGGER.error("before")
-    tail = follow_log(log, streams, LogFilter(severity=LogLevel.ERROR), None)
+    tail = follow_log(log, streams, LogFilter(severity=LogLevel.ERROR), None, _yes)
     await anext(tail)
     LOGGER.info("not this")
     LOGGER.error("this")
@@ -178,7 +182,7 @@ async def test_tail_starts_with_new_records_and_applies_filters(attached: Callab
 
 async def test_slow_client_is_dropped(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log, streams = attached(MemoryLog(10)), Streams()
-    tail = follow_log(log, streams, LogFilter(), None)
+    tail = follow_log(log, streams, LogFilter(), None, _yes)
     await anext(tail)
     LOGGER.info("seen")
     assert (await _next_record(tail))["message"] == "seen"
@@ -186,14 +190,14 @@ async def test_slow_client_is_dropped(attached: Callable[[MemoryLog], MemoryLog]
         LOGGER.info("flood %d", number)
     left = [message async for message in tail]
     assert b"too slow" in left[-1]
-    again = follow_log(log, streams, LogFilter(), 1)
+    again = follow_log(log, streams, LogFilter(), 1, _yes)
     assert (await _next_record(again))["message"] == "flood 40"
     await again.aclose()
 
 
 async def test_tail_ends_when_stocky_stops(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log, streams = attached(MemoryLog(10)), Streams()
-    tail = follow_log(log, streams, LogFilter(), None)
+    tail = follow_log(log, streams, LogFilter(), None, _yes)
     await anext(tail)
     asyncio.get_running_loop().call_later(0.05, streams.end)
     assert [message async for message in tail] == []
