@@ -1,1 +1,1 @@
-"""Assistance: a language model suggests tags, types, part numbers and datasheets; a person accepts or rejects each."""
+"""Assistance: a language model suggests tags, types, manufacturer's codes and datasheets; a person decides."""

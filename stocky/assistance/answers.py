@@ -55,14 +55,14 @@ def read_answer(text: str) -> Answer:
 
 
 def check_answer(
-    answer: Answer, item: Item, known_tags: Mapping[str, str], known_types: Mapping[str, str]
+    answer: Answer, item: Item, known_tags: Mapping[str, str], known_types: Mapping[str, str], *, to_private: bool
 ) -> list[Candidate]:
-    """The suggestions for an item. Both mappings have the names by their keys."""
+    """The suggestions for an item. The mappings have names by their keys; `to_private` allows private addresses."""
     return [
         *_tags(answer, item, known_tags),
         *_type(answer, item, known_types),
         *_part_number(answer, item),
-        *_datasheets(answer),
+        *_datasheets(answer, to_private=to_private),
     ]
 
 
@@ -91,11 +91,11 @@ def _part_number(answer: Answer, item: Item) -> Iterator[Candidate]:
         yield Candidate(SuggestionKind.MANUFACTURER_CODE, code, name_key(code))
 
 
-def _datasheets(answer: Answer) -> Iterator[Candidate]:
+def _datasheets(answer: Answer, *, to_private: bool) -> Iterator[Candidate]:
     seen = set()
     for text in answer.datasheets[:MOST_DATASHEETS]:
         try:
-            url = check_url(text)
+            url = check_url(text, to_private=to_private)
         except ValueError:
             continue
         if url not in seen:

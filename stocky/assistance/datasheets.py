@@ -12,6 +12,7 @@ import socket
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from stocky import certificates
 from stocky.addresses import may_be_reached
 from stocky.disk import disk_errors
 from stocky.documents.kinds import BEGINNING, CHUNK, PDF, identify
@@ -24,25 +25,29 @@ SECONDS = 60.0
 REDIRECTS = 5
 AT_ONCE = 2
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
+# Answers below 500 that may be another one later.
+_TEMPORARY = frozenset((408, 425, 429))
+# Errors of a name without an address, where not every system has the second; other errors are of the resolver.
+_NO_ADDRESS = frozenset((socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)))
+_NOT_WEB = "The datasheet was not fetched: it redirects to something other than http and https"
 _TYPES = frozenset(("", "application/octet-stream", "binary/octet-stream", PDF.content_type, *PDF.also_called))
 _RULE = Rule("datasheets are fetched from public addresses only", "from which datasheets are never fetched")
 
 
-def check_url(text: str) -> str:
+def check_url(text: str, *, to_private: bool) -> str:
     """The URL in its normal form, of ASCII characters. Imports httpx: call it in a thread.
 
-    Raises ValueError for one that is not http(s), names a user, or has a private address in place of a name.
+    Raises ValueError for one that is not http(s), names a user, or has an address that may not be reached for a name.
     """
     import httpx
 
     try:
         url = httpx.URL(text.strip())
-        host, port = origin_of(url)
+        host, _ = origin_of(url)
     except (httpx.InvalidURL, ValueError) as error:
         raise ValueError(f"this is no URL ({error})") from None
-    is_web = url.scheme in ("http", "https") and 0 < port < 2**16 and not url.userinfo
     # httpx encodes what no host name has.
-    if not is_web or not host or "%" in host:
+    if not _is_web(url) or "%" in host:
         raise ValueError("must be a URL like https://example.org/lm317.pdf")
     written = str(url.copy_with(fragment=None))
     if len(written) > LONGEST_URL or not written.isascii() or not written.isprintable():
@@ -51,9 +56,15 @@ def check_url(text: str) -> str:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return written
-    if not may_be_reached(address, to_private=True):
-        raise ValueError(f"{host} is an address {_RULE.never}")
+    if not may_be_reached(address, to_private=to_private):
+        raise ValueError(f"{host} is an address from which datasheets are not fetched")
     return written
+
+
+def _is_web(url: Any) -> bool:
+    """Whether an httpx.URL is one of http or https, with a host and a port that exist, and names no user."""
+    host, port = origin_of(url)
+    return url.scheme in ("http", "https") and bool(host) and 0 < port < 2**16 and not url.userinfo
 
 
 class DatasheetClient:
@@ -75,8 +86,11 @@ class DatasheetClient:
         Raises Invalid for what is no PDF, too large, or at an address that is not allowed; Unavailable, OutOfSpace.
         """
         if self._client is None:
-            # Loading the package and the certificates is slow.
-            self._client = await asyncio.to_thread(make_client)
+            try:
+                # Loading the package and the certificates is slow.
+                self._client = await asyncio.to_thread(make_client)
+            except OSError as error:
+                raise _unavailable(certificates.unreadable(error)) from error
         import httpx
 
         try:
@@ -87,7 +101,9 @@ class DatasheetClient:
             raise Invalid(f"The datasheet was not fetched: {refusal}") from None
         except TimeoutError:
             raise _unavailable(f"it was not complete within {SECONDS:g} seconds") from None
-        except socket.gaierror:
+        except socket.gaierror as error:
+            if error.errno in _NO_ADDRESS:
+                raise _gone("its server does not exist") from None
             raise _unavailable("the name of its server cannot be resolved") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise _unavailable(f"its server cannot be reached ({type(error).__name__})") from None
@@ -95,8 +111,8 @@ class DatasheetClient:
     async def _follow(self, url: Any, opened: BinaryIO) -> str:
         """Follows the redirects, each to a checked address."""
         for _ in range(REDIRECTS + 1):
-            if url.scheme not in ("http", "https") or not url.raw_host or url.userinfo:
-                raise Invalid("The datasheet was not fetched: it redirects to something other than http and https")
+            if not _is_web(url):
+                raise Invalid(_NOT_WEB)
             target = await self._addresses.of(*origin_of(url))
             async with open_response(self._client, "GET", url, target, {"Accept": PDF.content_type}) as answer:
                 location = answer.headers.get("location", "")
@@ -109,8 +125,11 @@ class DatasheetClient:
 
 async def _receive(answer: Any, opened: BinaryIO) -> str:
     """Writes the content of an answer that is a PDF, and returns its declared type."""
-    if answer.status_code != 200:
-        raise _unavailable(f"its server answered {answer.status_code}")
+    status = answer.status_code
+    if status >= 500 or status in _TEMPORARY:
+        raise _unavailable(f"its server answered {status}")
+    if status != 200:
+        raise _gone(f"its server answered {status}")
     declared: str = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared not in _TYPES or answer.headers.get("content-encoding", "identity") != "identity":
         raise Invalid(f"The datasheet was not stored: it is {declared[:100] or 'compressed'} and not a PDF")
@@ -134,6 +153,11 @@ async def _receive(answer: Any, opened: BinaryIO) -> str:
 def _check_beginning(content: bytearray) -> None:
     if identify(bytes(content[:BEGINNING])) is not PDF:
         raise Invalid("The datasheet was not stored: its content is not a PDF")
+
+
+def _gone(what: str) -> Invalid:
+    """The error of a link that is dead, perhaps since the model invented it: a refusal, and no failure of Stocky."""
+    return Invalid(f"The datasheet was not fetched: {what}; reject the suggestion")
 
 
 def _unavailable(what: str) -> Unavailable:

@@ -12,7 +12,7 @@ import resource
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from stocky import __version__
+from stocky import __version__, certificates
 from stocky.assistance.requests import ModelOutcome, ModelRequest
 from stocky.logs.redaction import redact
 from stocky.progress import ProgressCallback
@@ -45,10 +45,14 @@ def ask(request: ModelRequest, report: ProgressCallback) -> ModelOutcome:
     limit = ADDRESS_SPACE if hard == resource.RLIM_INFINITY else min(ADDRESS_SPACE, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     timeout = httpx2.Timeout(request.timeout, connect=min(LONGEST_CONNECT, request.timeout))
+    try:
+        trusted = httpx2.create_ssl_context()
+    except OSError as error:
+        return ModelOutcome(failure="certificates", detail=certificates.unreadable(error))
     with httpx2.Client(
         # Else the variables of a proxy would send the key and the question there; those of certificates apply.
         trust_env=False,
-        verify=httpx2.create_ssl_context(),
+        verify=trusted,
         event_hooks={"response": [_bound]},
         timeout=timeout,
         follow_redirects=False,

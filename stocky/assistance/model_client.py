@@ -19,6 +19,7 @@ from stocky.assistance.requests import ModelOutcome, ModelRequest
 from stocky.assistance.settings import AssistanceSettings
 from stocky.db import Database
 from stocky.errors import StockyError, Throttled, Unavailable
+from stocky.progress import ignore_progress
 from stocky.worker.process import run_worker
 
 MOST_ANSWER_TOKENS = 4_000
@@ -103,7 +104,7 @@ class ModelClient:
         )
         try:
             async with asyncio.timeout(settings.timeout + START_SECONDS):
-                outcome = await run_worker(request, ModelOutcome, _ignore)
+                outcome = await run_worker(request, ModelOutcome, ignore_progress)
         except TimeoutError:
             outcome = ModelOutcome(failure="timeout")
         except StockyError as error:
@@ -117,7 +118,9 @@ class ModelClient:
     def _failure(self, outcome: ModelOutcome) -> Unavailable:
         reason = f" ({outcome.detail})" if outcome.detail else ""
         status, what = outcome.status or 0, "sent no answer of the protocol" + reason
-        if outcome.failure == "timeout":
+        if outcome.failure == "certificates":
+            what = f"was not asked: {outcome.detail}"
+        elif outcome.failure == "timeout":
             what = f"did not answer within {self._settings.timeout} seconds (STOCKY_AI_TIMEOUT)"
         elif outcome.failure == "too_long":
             what = "sent more than an answer can need"
@@ -147,7 +150,3 @@ def exhausted(settings: AssistanceSettings) -> Throttled:
         " STOCKY_AI_DAILY_TOKENS",
         retry_after=max(1, round((opens - now).total_seconds())),
     )
-
-
-def _ignore(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None

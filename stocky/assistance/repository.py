@@ -114,7 +114,7 @@ async def add_suggestions(tx: Connection, item_id: int, candidates: list[Candida
 
 
 async def apply_suggestion(tx: Connection, suggestion: Suggestion, by: Principal, if_versions: set[int] | None) -> None:
-    """Changes the item as a suggestion of a tag, a type or a part number says, and nothing else of it.
+    """Changes the item as a suggestion of a tag, a type or a manufacturer's code says, and nothing else of it.
 
     Raises Conflict where it was decided before, no longer applies, or the item was merged; Stale.
     """

@@ -37,7 +37,7 @@ class ModelOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str = ""
     tokens: int | None = None
-    failure: Literal["", "status", "unreachable", "timeout", "too_long", "no_answer"] = ""
+    failure: Literal["", "certificates", "status", "unreachable", "timeout", "too_long", "no_answer"] = ""
     status: int | None = None
     detail: str = ""
     retry_after: int | None = None

@@ -38,7 +38,8 @@ class Suggestion(Struct, kw_only=True):
     value: Annotated[
         str,
         Meta(
-            description="The name of a tag or a type, a part number, or the URL of a datasheet", examples=["transistor"]
+            description="The name of a tag or a type, the manufacturer's code, or the URL of a datasheet",
+            examples=["transistor"],
         ),
     ]
     replaces: Annotated[str, Meta(description="What the item has instead now; empty for nothing", examples=[""])]

@@ -28,7 +28,7 @@ from stocky.assistance.schemas import (
 from stocky.assistance.settings import AssistanceSettings
 from stocky.auth.repository import get_user
 from stocky.auth.schemas import Principal, Role
-from stocky.catalogue.repository import get_item
+from stocky.catalogue.repository import get_item, get_usable_item, lock_items
 from stocky.catalogue.schemas import Item
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane
@@ -43,7 +43,7 @@ from stocky.progress import ProgressCallback
 from stocky.worker.workspace import workspace
 
 SUGGEST, FETCH = "assistance.suggest", "assistance.fetch"
-# Part numbers are readable, and the photo stays small.
+# The manufacturer's code is readable, and the photo stays small.
 PHOTO_SIDE = 1_024
 LONGEST_NAME = 200
 OFF = "Assistance is off: set STOCKY_AI_API_KEY and STOCKY_AI_MODEL, and restart Stocky"
@@ -65,6 +65,7 @@ class Assistance:
         self._jobs = jobs
         self._documents = documents
         self._model = None if config.assistance is None else ModelClient(config.assistance, database)
+        self._to_private = config.webhooks_to_private
         self._datasheets = DatasheetClient(to_private=config.webhooks_to_private)
         # Earlier versions of openai use another HTTP client.
         self._is_installed = all(find_spec(name) is not None for name in ("openai", "httpx2"))
@@ -109,18 +110,24 @@ class Assistance:
 
         Raises Conflict while assistance is off or for an item that is not in use, NotFound, Throttled.
         """
-        async with self._database.read() as read:
-            item = await get_item(read, item_id)
+        # In one transaction, so that two who ask at once make one job.
+        async with self._database.transaction() as tx:
+            await lock_items(tx, {item_id})
+            item = await get_item(tx, item_id)
             settings = self._require()
             if not item.is_active:
                 raise Conflict(f"{item.name} is no longer in use; make it active again first")
-            usage = await repository.get_usage(read, clock.today())
-            job = await self.find_job(read, item_id)
-        if job is not None and not job.status.is_final:
-            return job
-        if usage.requests >= settings.daily_requests or usage.tokens >= settings.daily_tokens:
-            raise exhausted(settings)
-        return await self._enqueue(SUGGEST, {"item_id": item_id}, by)
+            job = await self.find_job(tx, item_id)
+            if job is not None and not job.status.is_final:
+                return job
+            usage = await repository.get_usage(tx, clock.today())
+            if usage.requests >= settings.daily_requests or usage.tokens >= settings.daily_tokens:
+                raise exhausted(settings)
+            new = NewJob(kind=SUGGEST, parameters={"item_id": item_id}, created_by=by.user.username)
+            job_id = await add_job(tx, new)
+            assert job_id is not None
+        self._jobs.look_now()
+        return await self._jobs.look(job_id)
 
     async def find_job(self, read: Connection, item_id: int) -> Job | None:
         """The last job that asked about an item, if it is still listed."""
@@ -152,11 +159,6 @@ class Assistance:
             raise Conflict(self.off_reason or OFF)
         return self.settings
 
-    async def _enqueue(self, kind: str, parameters: dict[str, Any], by: Principal) -> Job:
-        job_id = await self._jobs.enqueue(kind, parameters, by=by.user.username)
-        assert job_id is not None
-        return await self._jobs.look(job_id)
-
     async def _suggest(self, parameters: dict[str, Any], report: ProgressCallback) -> Suggested:
         settings, item_id = self._require(), int(parameters["item_id"])
         assert self._model is not None
@@ -179,7 +181,7 @@ class Assistance:
         async with self._database.read(Lane.BACKGROUND) as read:
             item = await get_item(read, item_id)
             tags, types = await repository.find_names(read, answer)
-        candidates = await asyncio.to_thread(check_answer, answer, item, tags, types)
+        candidates = await asyncio.to_thread(check_answer, answer, item, tags, types, to_private=self._to_private)
         async with self._database.transaction() as tx:
             added = await repository.add_suggestions(tx, item_id, candidates, settings.model)
         return Suggested(item_id, added)
@@ -200,7 +202,8 @@ class Assistance:
     async def _store(self, suggestion_id: int, item: Item, file: Path, declared: str, by: Principal) -> Fetched:
         stored = await self._documents.store(file, "", declared)
         async with self._database.transaction() as tx:
-            # Locks and checks the item before the suggestion, as accepting another one does.
+            # Locks and checks the item before the suggestion, as accepting another one does, also for a known content.
+            await get_usable_item(tx, item.id)
             known = await repository.find_document_of_content(tx, item.id, stored.examined.sha256)
             if known is None:
                 document = await add_file(tx, item.id, _document_name(item), stored.examined, stored.size, by)
@@ -228,6 +231,6 @@ async def _principal(read: Connection, order: DatasheetOrder) -> Principal:
 
 
 def _document_name(item: Item) -> str:
-    """The name of a datasheet: by the part number, which is how people look for it."""
+    """The name of a datasheet: by the manufacturer's code, which is how people look for it."""
     suffix = " datasheet"
     return f"{(item.manufacturer_code or item.name)[: LONGEST_NAME - len(suffix)].strip()}{suffix}"

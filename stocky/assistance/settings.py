@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from stocky.environment import EnvironmentReader
+from stocky.environment import EnvironmentReader, split_web_address
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_REQUESTS = 100
@@ -42,12 +42,8 @@ class AssistanceSettings(Struct, frozen=True, kw_only=True):
 
 def read_base_url(text: str) -> str:
     """Raises ValueError for a text that is not the address of a server."""
-    try:
-        parts = urlsplit(text)
-        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_right = False
-    if not is_right or not text.isascii() or any(each <= " " or each in '<>"\\^`{|}' for each in text):
+    parts = split_web_address(text)
+    if parts is None or not text.isascii() or any(each <= " " or each in '<>"\\^`{|}' for each in text):
         raise ValueError(f"this is not an address like {DEFAULT_BASE_URL} or http://127.0.0.1:11434/v1")
     if parts.username is not None or parts.password is not None:
         raise ValueError("has a user or a password; the key goes into STOCKY_AI_API_KEY")

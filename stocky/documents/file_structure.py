@@ -24,7 +24,7 @@ _BLANK = b"\x00\t\n\x0c\r "
 _MARKER = re.compile(rb"\xff++[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _PIECE = 2**20
-# More parts than any camera or scanner writes.
+# More parts than any camera or scanner writes, with all appended pictures.
 _PARTS = 200_000
 
 
@@ -66,9 +66,9 @@ def check_png(file: Path) -> None:
 def check_jpeg(file: Path) -> None:
     """A JPEG is segments from SOI to EOI, followed only by further JPEGs, as cameras append them, and zeros."""
     with _mapped(file) as content:
-        position = _end_of_jpeg(content, 0)
+        position, parts = _end_of_jpeg(content, 0, 0)
         while content[position : position + 3] == b"\xff\xd8\xff":
-            position = _end_of_jpeg(content, position)
+            position, parts = _end_of_jpeg(content, position, parts)
         for begin in range(position, len(content), _PIECE):
             if content[begin : begin + _PIECE].strip(b"\0"):
                 raise _appended_data("JPEG")
@@ -108,10 +108,10 @@ def check_no_zip(file: Path) -> None:
             end = tail.rfind(_ZIP_END, 0, end)
 
 
-def _end_of_jpeg(content: mmap.mmap, start: int) -> int:
-    """The end of the JPEG that begins at `start`."""
+def _end_of_jpeg(content: mmap.mmap, start: int, before: int) -> tuple[int, int]:
+    """The end of the JPEG that begins at `start`, and the number of parts up to it, of which `before` are earlier."""
     position, has_data = start + 2, False
-    for _ in range(_PARTS):
+    for parts in range(before + 1, _PARTS + 1):
         found = _MARKER_IN_SCAN.search(content, position) if has_data else _MARKER.match(content, position)
         if found is None:
             raise _damaged("JPEG", "it is truncated" if has_data else "its parts are not contiguous")
@@ -119,7 +119,7 @@ def _end_of_jpeg(content: mmap.mmap, start: int) -> int:
         if marker == 0xD9:
             if not has_data:
                 raise _damaged("JPEG", "it has no image data")
-            return found.end()
+            return found.end(), parts
         length = int.from_bytes(content[found.end() : found.end() + 2], "big")
         if length < 2 or found.end() + length > len(content):
             raise _damaged("JPEG", "its parts are not contiguous")

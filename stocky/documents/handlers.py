@@ -10,7 +10,7 @@ from litestar.response import Stream
 
 from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
-from stocky.db import Connection
+from stocky.db import Connection, Database, Lane
 from stocky.documents import repository
 from stocky.documents.kinds import KINDS
 from stocky.documents.schemas import Document, DocumentChange, DocumentKind, NewLink
@@ -88,21 +88,29 @@ async def delete_document(tx: Connection, user: Principal, document_id: PathId) 
     opt=readers | produces(*KINDS),
     responses={416: problem("The range begins after the end of the content")},
 )
-async def get_content(request: StockyRequest, read: Connection, documents: Documents, document_id: PathId) -> Stream:
+async def get_content(
+    request: StockyRequest, database: Database, lane: Lane, documents: Documents, document_id: PathId
+) -> Stream:
     """Get the content of a file. Pictures are sent inline, PDFs as attachments; `Range` and `If-None-Match` work."""
-    return await documents.content(request, await repository.get_document(read, document_id))
+    return await documents.content(request, await _get_document(database, lane, document_id))
 
 
 @get("/{document_id:int}/thumbnail", opt=readers, media_type="image/webp")
-async def get_thumbnail(read: Connection, documents: Documents, document_id: PathId) -> Response[bytes]:
+async def get_thumbnail(database: Database, lane: Lane, documents: Documents, document_id: PathId) -> Response[bytes]:
     """Get a thumbnail of at most 320 by 320 pixels, upright and without camera metadata."""
-    return await documents.thumbnail(await repository.get_document(read, document_id))
+    return await documents.thumbnail(await _get_document(database, lane, document_id))
 
 
 @get("/{item_id:int}/documents", opt=readers)
 async def list_item_documents(read: Connection, item_id: PathId, paging: Paging) -> list[Document]:
     """List the documents of an item in the order they were added."""
     return await repository.list_item_documents(read, item_id, skip=paging.skip, limit=paging.limit, listing=paging)
+
+
+async def _get_document(database: Database, lane: Lane, document_id: int) -> Document:
+    """The document; the store and the decoder may take seconds, in which the connection is for others."""
+    async with database.read(lane, may_use_replica=True) as read:
+        return await repository.get_document(read, document_id)
 
 
 document_routes = Router(

@@ -35,13 +35,16 @@ from stocky.documents.schemas import Document
 from stocky.errors import Invalid, NotFound, StockyError, Unavailable
 from stocky.http.files import disposition, ranged_answer
 from stocky.http.uploads import Upload, UploadKind, receive_upload
+from stocky.progress import ignore_progress
 from stocky.schema import MAX_ID
 from stocky.worker.process import run_worker
 from stocky.worker.workspace import workspace
 
 UPLOADS_AT_ONCE = 8
-# Uploads that may wait for the one decoding process; more get a 503 with Retry-After.
+# Uploads that may wait for their one decoding process; more get a 503 with Retry-After.
 PICTURES_WAITING = 16
+# The same for pictures of the store, of which a page may show a hundred without thumbnails after a restore.
+REDUCTIONS_WAITING = 200
 PICTURE_SECONDS = 90
 THUMBNAIL_TYPE = "image/webp"
 _log = logging.getLogger(__name__)
@@ -67,8 +70,9 @@ class Documents:
         self.blobs = Blobs(config.blobs)
         self._scratch = config.backup_dir
         self._database = database
-        self._uploads = _Slots(UPLOADS_AT_ONCE, 0)
-        self._pictures = _Slots(1, PICTURES_WAITING)
+        self._uploads = _Slots(UPLOADS_AT_ONCE, 0, "uploads")
+        self._pictures = _Slots(1, PICTURES_WAITING, "uploads")
+        self._reductions = _Slots(1, REDUCTIONS_WAITING, "pictures")
         self._check: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -117,7 +121,8 @@ class Documents:
         examined = await asyncio.to_thread(examine, file, filename, declared)
         thumbnail, size = file.with_name("thumbnail"), None
         if examined.kind.picture:
-            size = await self._make_thumbnail(file, examined.kind.picture, thumbnail)
+            async with self._pictures.slot():
+                size = await self._make_thumbnail(file, examined.kind.picture, thumbnail)
         async with self._database.transaction() as tx:
             await repository.adopt(tx, [examined.sha256])
         # From here on the content is not deleted; a damaged copy in the store is replaced.
@@ -171,7 +176,8 @@ class Documents:
     async def _reduced(self, document: Document, **options: Any) -> AsyncIterator[Path]:
         """A file with the picture made smaller, for the block; `options` are those of PictureRequest."""
         sha256, _ = _content(document)
-        async with workspace(self._scratch) as directory:
+        # Only one picture at a time is fetched, since each may have 200 MB.
+        async with self._reductions.slot(), workspace(self._scratch) as directory:
             with disk_errors():
                 if not await self.blobs.fetch(sha256, directory / "content"):
                     raise _missing(document)
@@ -182,20 +188,20 @@ class Documents:
     async def _make_thumbnail(self, file: Path, picture: str, thumbnail: Path, **options: Any) -> tuple[int, int]:
         """Writes the thumbnail of a picture and returns the size of the picture. Raises Invalid, Unavailable."""
         request = PictureRequest(file=str(file), picture=picture, thumbnail=str(thumbnail), **options)
-        async with self._pictures.slot():
-            try:
-                async with asyncio.timeout(PICTURE_SECONDS):
-                    made = await run_worker(request, PictureResult, _ignore_progress)
-            except (TimeoutError, Unavailable) as error:
-                # The limits or the picture killed the decoder.
-                raise Invalid("The picture cannot be decoded; save it again", field="file") from error
+        try:
+            async with asyncio.timeout(PICTURE_SECONDS):
+                made = await run_worker(request, PictureResult, ignore_progress)
+        except (TimeoutError, Unavailable) as error:
+            # The limits or the picture killed the decoder.
+            raise Invalid("The picture cannot be decoded; save it again", field="file") from error
         return made.width, made.height
 
 
 class _Slots:
-    """Allows `at_once` uses at a time and `waiting` more in a queue; rejects the rest."""
+    """Allows `at_once` uses at a time and `waiting` more in a queue; rejects the rest, naming what they are."""
 
-    def __init__(self, at_once: int, waiting: int) -> None:
+    def __init__(self, at_once: int, waiting: int, name: str) -> None:
+        self._name = name
         self._limit = at_once + waiting
         self._used = 0
         self._semaphore = asyncio.Semaphore(at_once)
@@ -204,7 +210,7 @@ class _Slots:
     async def slot(self) -> AsyncIterator[None]:
         """Holds a slot for the length of the block. Raises Unavailable."""
         if self._used >= self._limit:
-            raise Unavailable("Too many uploads at once; send it again", retry_after=3)
+            raise Unavailable(f"Too many {self._name} at once; send it again", retry_after=3)
         self._used += 1
         try:
             async with self._semaphore:
@@ -235,7 +241,3 @@ def _missing(document: Document) -> NotFound:
         f"The content of document {document.id} is not in the document store. 'stocky check' lists missing contents;"
         " restore it from an archive, or upload it again"
     )
-
-
-def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None

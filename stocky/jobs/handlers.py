@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from litestar import get, post
@@ -9,11 +10,12 @@ from litestar.datastructures import State
 from litestar.params import Parameter
 from litestar.response import Stream
 
-from stocky.auth.guards import admins
+from stocky.auth.guards import admins, authorize
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.openapi import problem
 from stocky.http.parameters import Paging, PathId
+from stocky.http.request import StockyRequest
 from stocky.http.routing import Router
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.jobs import control, repository
@@ -52,11 +54,11 @@ async def get_job(state: State, job_id: PathId) -> Job:
     media_type=EVENT_STREAM,
     responses={429: problem(TOO_MANY_STREAMS)},
 )
-async def stream_job(state: State, user: Principal, job_id: PathId) -> Stream:
+async def stream_job(request: StockyRequest, state: State, job_id: PathId) -> Stream:
     """Stream a job as server-sent events, one per change, until it ends."""
-    state.streams.admit(user.id)
+    state.streams.admit(request.user.id)
     jobs: Jobs = state.jobs
-    return event_stream(follow_job(jobs, state.streams, await jobs.look(job_id)))
+    return event_stream(follow_job(jobs, state.streams, await jobs.look(job_id), partial(authorize, request)))
 
 
 @post("/{job_id:int}/cancel", opt=admins, status_code=202)

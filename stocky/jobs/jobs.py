@@ -158,8 +158,8 @@ class Jobs:
     ) -> Job:
         """Starts a job that needs local data of this process; it outlives its request.
 
-        `parameters` are not passed to the work; `phases` and `kinds` read what it does from them. It is tried once, and
-        not kept apart from others: it has to do that itself.
+        `parameters` are not passed to the work; `phases` and `kinds` read what it does from them. It is tried once,
+        and may run beside others of its kind: it has to prevent that itself.
         """
         new = NewJob(
             kind=kind,

@@ -30,7 +30,8 @@ class JobKind(Struct, frozen=True, kw_only=True):
     each later pause is twice as long. Of the queued jobs with one `concurrency_key` one runs at a time. `stops_in` are
     the phases in which a running job can be stopped, None means all; with `stops_once` only on its first attempt, since
     an interrupted one may have gone further. `repeats` says that a user may run a failed job again, within
-    `repeats_within` of its end.
+    `repeats_within` of its end. `ends_sessions` says that it replaces the data and all sessions, also those that follow
+    it.
     """
 
     priority: JobPriority = JobPriority.NORMAL
@@ -41,13 +42,14 @@ class JobKind(Struct, frozen=True, kw_only=True):
     stops_once: bool = False
     repeats: bool = False
     repeats_within: timedelta | None = None
+    ends_sessions: bool = False
 
     def repeatable_since(self) -> datetime:
         """The moment since which a job has to have ended to be run again."""
         return clock.LONG_AGO if self.repeats_within is None else clock.now() - self.repeats_within
 
 
-_LOADING = frozenset({"loading", "building indexes", "checking"})
+_LOADING = frozenset({"decrypting", "loading", "building indexes", "checking"})
 _NOWHERE: frozenset[str] = frozenset()
 _OF_A_USER = JobKind(priority=JobPriority.HIGH)
 
@@ -64,6 +66,7 @@ KINDS: dict[str, JobKind] = {
     "backup.restore": JobKind(
         priority=JobPriority.HIGH,
         stops_in=_LOADING | {"comparing", "restoring documents", "copying", "indexing the copy"},
+        ends_sessions=True,
     ),
     "backup.scheduled": JobKind(priority=JobPriority.LOW, attempts=3, concurrency_key="backup", repeats=True),
     "backup.validate": _OF_A_USER,

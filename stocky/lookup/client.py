@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from stocky import __version__
+from stocky import __version__, certificates
 from stocky.errors import Unavailable
 
 MAX_ANSWER_BYTES = 2**20
@@ -22,6 +22,8 @@ LONGEST_NAME = 200
 LONGEST_VALUE = 500
 # Status codes for an unknown barcode.
 _UNKNOWN = frozenset((400, 404, 410, 422))
+# Of a service that is busy, whatever the barcode.
+_BUSY = frozenset((408, 429))
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _NAMES = ("product_name", "product_name_en", "name", "title", "generic_name", "abbreviated_product_name")
 # The values that help to identify a product, of the hundreds that Open Food Facts may have.
@@ -36,6 +38,10 @@ class Product(msgspec.Struct, frozen=True):
     data: dict[str, str | int | float | bool]
 
 
+class UnusableAnswer(Unavailable):
+    """An answer that is neither a product nor the lack of one; other barcodes may have usable answers."""
+
+
 class ProductService:
     """The service at one address. A failure is raised as Unavailable, since a retry may succeed."""
 
@@ -46,10 +52,13 @@ class ProductService:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def find_product(self, barcode: str) -> Product | None:
-        """The product of a barcode, or None if the service does not know it. Raises Unavailable."""
+        """The product of a barcode, or None if the service does not know it. Raises Unavailable, UnusableAnswer."""
         if self._client is None:
-            # Loading the package and the certificates is slow.
-            self._client = await asyncio.to_thread(_make_client)
+            try:
+                # Loading the package and the certificates is slow.
+                self._client = await asyncio.to_thread(_make_client)
+            except OSError as error:
+                raise _failure(f"was not asked: {certificates.unreadable(error)}") from error
         import httpx
 
         async with self._turns:
@@ -63,8 +72,10 @@ class ProductService:
                 raise _failure(f"cannot be reached ({type(error).__name__})") from error
         if status in _UNKNOWN:
             return None
-        if status != 200:
+        if status >= 500 or status in _BUSY:
             raise _failure(f"answered with status {status}")
+        if status != 200:
+            raise _unusable(f"answered with status {status}")
         return read_product(body)
 
     async def close(self) -> None:
@@ -82,22 +93,22 @@ class ProductService:
                     return answer.status_code, await _bounded(answer)
                 target = answer.next_request.url if answer.next_request else None
             if target is None or (target.scheme, target.host, target.port) != (origin.scheme, origin.host, origin.port):
-                raise _failure("redirects to another host; if that is intended, set STOCKY_UPC_SERVICE_URL to it")
+                raise _unusable("redirects to another host; if that is intended, set STOCKY_UPC_SERVICE_URL to it")
             url = str(target)
-        raise _failure("redirects too often")
+        raise _unusable("redirects too often")
 
 
 def read_product(body: bytes) -> Product | None:
-    """The product in an answer, or None if it has none. Raises Unavailable for any other content."""
+    """The product in an answer, or None if it has none. Raises UnusableAnswer for any other content."""
     try:
         answer = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _failure("sent an answer that is not a product") from None
+        raise _unusable("sent an answer that is not a product") from None
     product = answer.get("product", answer)
     if answer.get("status") in (0, "0", "failure") or not product:
         return None
     if not isinstance(product, dict):
-        raise _failure("sent an answer that is not a product")
+        raise _unusable("sent an answer that is not a product")
     name = next((text for key in _NAMES if (text := _text(product.get(key)))), None)
     return Product(name and name[:LONGEST_NAME], {key: value for key in _STORED if (value := _value(product.get(key)))})
 
@@ -113,12 +124,12 @@ def _text(value: Any) -> str:
 async def _bounded(answer: Any) -> bytes:
     if answer.headers.get("content-encoding", "identity") != "identity":
         # A compressed answer was not requested, and may unpack to any size.
-        raise _failure("sent an answer that is not a product")
+        raise _unusable("sent an answer that is not a product")
     body = b""
     async for chunk in answer.aiter_bytes():
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
-            raise _failure(f"answered with more than {MAX_ANSWER_BYTES // 2**20} MiB")
+            raise _unusable(f"answered with more than {MAX_ANSWER_BYTES // 2**20} MiB")
     return body
 
 
@@ -134,3 +145,7 @@ def _make_client() -> Any:
 
 def _failure(what: str) -> Unavailable:
     return Unavailable(f"The look-up service {what}; try again later", retry_after=60)
+
+
+def _unusable(what: str) -> UnusableAnswer:
+    return UnusableAnswer(f"The look-up service {what}; try again later", retry_after=60)

@@ -7,6 +7,7 @@ Fields that a person wrote are never overwritten.
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -23,8 +24,9 @@ from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
 from stocky.jobs.schemas import Job
 from stocky.logs import audit
-from stocky.lookup.client import Product, ProductService
+from stocky.lookup.client import Product, ProductService, UnusableAnswer
 from stocky.progress import ProgressCallback
+from stocky.schema import MAX_ID
 
 STUBS, MISSING = "lookup.stubs", "lookup.missing"
 # Seconds between checks for new stubs.
@@ -33,6 +35,8 @@ CHECK_SECONDS = 2
 STUBS_AT_ONCE = 100
 # Failures in a row after which the service counts as unavailable.
 MAX_FAILURES_IN_A_ROW = 3
+# The same for answers that cannot be used, of which a few may be due to their barcodes.
+MAX_UNUSABLE_IN_A_ROW = 20
 _LENGTHS = range(8, 15)
 NO_SERVICE = "No look-up service is configured: set STOCKY_UPC_SERVICE_URL to its address and restart Stocky"
 
@@ -54,6 +58,8 @@ class Lookups:
         self._database = database
         self._jobs = jobs
         self._service: ProductService | None = None
+        # The item behind which the next job begins, so that items that always fail do not stop the look-up of others.
+        self._last_failed = 0
         if config.upc_service_url is not None:
             self._service = ProductService(config.upc_service_url, config.upc_service_timeout)
         jobs.register(STUBS, self._look_up_stubs)
@@ -111,29 +117,54 @@ class Lookups:
         return await self._look_up_all(report, stubs_only=False)
 
     async def _look_up_all(self, report: ProgressCallback, *, stubs_only: bool, limit: int | None = None) -> LookedUp:
-        """Looks items up one by one. Raises Unavailable if the service failed, so that the job is retried."""
+        """Looks items up one by one. Raises Unavailable if the service failed, so that the job is retried.
+
+        An answer that cannot be used counts as no product once the service gives a usable one for a later item.
+        """
         result = LookedUp()
-        last, in_a_row = 0, 0
-        while limit is None or result.asked < limit:
-            async with self._database.read() as read:
-                item = await _find_next(read, last, stubs_only=stubs_only)
-            if item is None:
-                break
-            last = item.id
+        in_a_row = 0
+        unusable: list[int] = []
+        async for item in self._items_from(self._last_failed, stubs_only=stubs_only):
             try:
                 result.found += await self._look_up(item)
-                in_a_row = 0
             except Unavailable as failure:
                 _log.info("Item %d was not looked up: %s", item.id, failure.detail)
-                result.failed += 1
-                in_a_row += 1
-                if in_a_row == MAX_FAILURES_IN_A_ROW:
+                self._last_failed = item.id
+                if isinstance(failure, UnusableAnswer):
+                    unusable.append(item.id)
+                else:
+                    result.failed += 1
+                    in_a_row += 1
+                if in_a_row == MAX_FAILURES_IN_A_ROW or len(unusable) == MAX_UNUSABLE_IN_A_ROW:
                     raise
+            else:
+                in_a_row = 0
+                if unusable and _barcode_to_look_up(item) is not None:
+                    async with self._database.transaction() as tx:
+                        for item_id in unusable:
+                            await _store_product(tx, item_id, None)
+                    unusable.clear()
             result.asked += 1
             report("looking up", result.asked, None, "items")
-        if result.failed:
-            raise Unavailable(f"The look-up service failed on {result.failed} of {result.asked} items; will retry")
+            if result.asked == limit:
+                break
+        else:
+            self._last_failed = 0
+        if failed := result.failed + len(unusable):
+            raise Unavailable(f"The look-up service failed on {failed} of {result.asked} items; will retry")
         return result
+
+    async def _items_from(self, after: int, *, stubs_only: bool) -> AsyncIterator[Item]:
+        """The items to look up above this id, then the others."""
+        for last, end in ((after, MAX_ID), (0, after)):
+            found = last
+            while found < end:
+                async with self._database.read() as read:
+                    item = await _find_next(read, found, stubs_only=stubs_only)
+                if item is None or item.id > end:
+                    break
+                found = item.id
+                yield item
 
     async def _look_up(self, item: Item) -> bool:
         """Whether the service knows the item; an item without a suitable barcode is not looked up."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from stocky import clock
-from stocky.alerts.repository import count_active_alerts
+from stocky.alerts.repository import count_active_alerts, group_own_alerts
 from stocky.assistance.repository import Usage, get_usage
 from stocky.catalogue.repository import ItemFilter, count_items
 from stocky.db import Connection, Database
@@ -21,7 +21,9 @@ READ_SECONDS = 3.0
 
 
 class StockFigures(Struct, frozen=True, kw_only=True):
-    """`alerts` are the active ones by type, `failed_jobs` those that are listed and were not dismissed.
+    """`alerts` are the active ones by type, those of types that members made up as `other`.
+
+    `failed_jobs` are those that are listed and were not dismissed.
 
     `jobs` are those by status and kind: queued, running and failed. `waiting_seconds` is how long the job that waits
     longest has been due.
@@ -65,7 +67,7 @@ async def _read(read: Connection) -> StockFigures:
     return StockFigures(
         items=await count_items(read, ItemFilter()),
         low_stock=await read.value("count_low_items"),
-        alerts=await count_active_alerts(read),
+        alerts=group_own_alerts(await count_active_alerts(read)),
         failed_jobs=await read.value("count_failed_jobs"),
         jobs=await _count_jobs(read),
         waiting_seconds=await _waiting_seconds(read),

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from stocky.errors import Conflict, Invalid, StockyError
 from stocky.notices.requests import ServiceCheck, ServiceMessage, ServiceOutcome
 from stocky.notices.texts import NoticeText
+from stocky.progress import ignore_progress
 from stocky.worker.process import run_worker
 
 # For the start of the child, which imports for a second, and its attempt.
@@ -53,10 +54,6 @@ class ServiceClient:
     async def _run(self, request: ServiceCheck | ServiceMessage) -> str | None:
         try:
             async with asyncio.timeout(SECONDS), self._slots:
-                return (await run_worker(request, ServiceOutcome, _ignore)).error
+                return (await run_worker(request, ServiceOutcome, ignore_progress)).error
         except TimeoutError:
             return f"the service did not answer within {SECONDS:g} seconds"
-
-
-def _ignore(phase: str, done: int, total: int | None, unit: str) -> None:
-    return None

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from stocky import __version__
+from stocky import __version__, certificates
 from stocky.addresses import TO_PRIVATE_SETTING, Address, may_be_reached
 from stocky.errors import Invalid
 from stocky.webhooks.schemas import LONGEST_URL
@@ -99,8 +99,7 @@ class Receivers:
                 # Loading the package and the certificates is slow.
                 self._client = await asyncio.to_thread(make_client)
             except OSError as error:
-                reason = f"{type(error).__name__}; check SSL_CERT_FILE and SSL_CERT_DIR if they are set"
-                return Outcome(None, f"was not contacted: the trusted certificates cannot be read ({reason})")
+                return Outcome(None, f"was not contacted: {certificates.unreadable(error)}")
         httpx = _httpx()
         try:
             async with asyncio.timeout(SECONDS):
@@ -247,6 +246,6 @@ def _look_up(host: str, port: int) -> list[Address]:
     try:
         answers: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
-        raise OSError(f"{host} is not a valid host name") from error
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} is not a valid host name") from error
     # A link-local address has its interface after a percent sign.
     return [ipaddress.ip_address(str(address[0]).partition("%")[0]) for *_, address in answers]

@@ -10,6 +10,7 @@ from typing import Any
 
 from httpx import AsyncClient
 
+from stocky.pages.messages import translate
 from tests.inventory import Json, get
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -141,3 +142,8 @@ async def suggestions(client: AsyncClient, item: Json) -> list[Json]:
 async def values(client: AsyncClient, item: Json) -> list[tuple[str, str]]:
     """The kinds and values of the suggestions about an item."""
     return [(each["kind"], each["value"]) for each in await suggestions(client, item)]
+
+
+def is_translated(message: str) -> bool:
+    """Whether German pages show a message in German."""
+    return translate("de", message) != message

@@ -51,7 +51,7 @@ TYPES = {"parts": "Parts", "semiconductors": "Semiconductors"}
 
 def checked(**answer: Any) -> list[tuple[str, str]]:
     """The kinds and values of the suggestions that are made of an answer."""
-    found = check_answer(read_answer(json.dumps(answer)), ITEM, TAGS, TYPES)
+    found = check_answer(read_answer(json.dumps(answer)), ITEM, TAGS, TYPES, to_private=True)
     return [(each.kind.value, each.value) for each in found]
 
 
@@ -132,7 +132,16 @@ def test_wrong_part_number_is_left_out(code: str) -> None:
 def test_wrong_url_is_left_out(url: str) -> None:
     assert checked(datasheets=[url]) == []
     with pytest.raises(ValueError):
-        check_url(url)
+        check_url(url, to_private=True)
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5", "10.0.0.1:8080", "127.0.0.1", "[::1]", "[fd00::1]", "100.64.0.1"])
+def test_private_address_is_a_suggestion_only_where_it_may_be_reached(host: str) -> None:
+    url = f"http://{host}/lm317.pdf"
+    assert checked(datasheets=[url]) == [("datasheet", url)]
+    answer = read_answer(json.dumps({"datasheets": [url, "https://example.org/lm317.pdf"]}))
+    found = check_answer(answer, ITEM, TAGS, TYPES, to_private=False)
+    assert [each.value for each in found] == ["https://example.org/lm317.pdf"]
 
 
 def test_url_is_stored_in_its_normal_form() -> None:

@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.webhooks import http_client
-from tests.assistance.model import Answer, Model, asked, raw, suggestions, suggests, until_so
+from tests.assistance.model import Answer, Model, asked, is_translated, raw, suggestions, suggests, until_so, values
 from tests.documents.files import pdf, picture
 from tests.inventory import Json, get, made, new_item, refused
 
@@ -62,16 +62,21 @@ async def _suggested(member: AsyncClient, model: Model, url: str, **item: Any) -
     return made_item, suggestion
 
 
-async def _fetched(member: AsyncClient, suggestion: Json) -> Json:
-    """Accepts a datasheet; the suggestion after the job has ended."""
-    made(await member.post(f"/suggestions/{suggestion['id']}/accept"))
+async def _settled(client: AsyncClient, suggestion: Json) -> Json:
+    """The suggestion after the job that fetches it has ended."""
 
     async def settled() -> Json | None:
-        found: Json = await get(member, f"/suggestions/{suggestion['id']}")
+        found: Json = await get(client, f"/suggestions/{suggestion['id']}")
         return None if found["is_fetching"] else found
 
     found: Json = await until_so(settled)
     return found
+
+
+async def _fetched(member: AsyncClient, suggestion: Json) -> Json:
+    """Accepts a datasheet; the suggestion after the job has ended."""
+    made(await member.post(f"/suggestions/{suggestion['id']}/accept"))
+    return await _settled(member, suggestion)
 
 
 async def test_datasheet_is_stored_as_a_document(
@@ -105,6 +110,31 @@ async def test_content_that_the_item_has_is_not_added_again(member: AsyncClient,
     [other] = [each for each in await suggestions(member, item) if each["status"] == "open"]
     assert (await _fetched(member, other))["status"] == "accepted"
     assert len(await get(member, f"/items/{item['id']}/documents")) == 1
+
+
+async def test_content_of_an_item_that_is_no_longer_in_use(member: AsyncClient, model: Model, site: Site) -> None:
+    content, begun, go_on = pdf(10), asyncio.Event(), asyncio.Event()
+
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        await go_on.wait()
+        await raw(content, 200, PDF)(writer)
+
+    site.answers["/a.pdf"] = raw(content, 200, PDF)
+    site.answers["/b.pdf"] = slowly
+    item, suggestion = await _suggested(member, model, f"{site.url}/a.pdf")
+    assert (await _fetched(member, suggestion))["status"] == "accepted"
+    model.usual = suggests(datasheets=[f"{site.url}/b.pdf"])
+    await asked(member, item)
+    [other] = [each for each in await suggestions(member, item) if each["status"] == "open"]
+    made(await member.post(f"/suggestions/{other['id']}/accept"))
+    await begun.wait()
+    made(await member.delete(f"/items/{item['id']}"))
+    go_on.set()
+    found = await _settled(member, other)
+    assert found["status"] == "open"
+    assert "is no longer in use" in found["error"]
+    assert is_translated(found["error"])
 
 
 async def test_redirects_are_followed(member: AsyncClient, model: Model, site: Site) -> None:
@@ -153,10 +183,88 @@ async def test_anything_else_is_not_stored(
     found = await _fetched(member, suggestion)
     assert found["status"] == "open"
     assert words in found["error"], found["error"]
+    assert is_translated(found["error"])
     assert await get(member, f"/items/{item['id']}/documents") == []
     # It may be tried again.
     site.answers["/sheet.pdf"] = raw(pdf(), 200, PDF)
     assert (await _fetched(member, suggestion))["status"] == "accepted"
+
+
+async def _has_failed(app: Litestar, admin: AsyncClient) -> bool:
+    """Whether the last fetch counts as a failure of Stocky, which raises a notice, and not as a refusal."""
+    job = (await get(admin, "/jobs", kind="assistance.fetch"))[0]
+    assert job["status"] == "failed"
+    async with app.state.database.read() as read:
+        causes = await read.rows("list_failed_jobs", without="backup.scheduled")
+    assert len(causes) == (job["error_status"] >= 500)
+    return bool(causes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "is_failure"),
+    [
+        (raw(b"gone", 404), "its server answered 404; reject the suggestion", False),
+        (raw(b"gone", 410), "its server answered 410; reject the suggestion", False),
+        (raw(b"no", 403), "its server answered 403; reject the suggestion", False),
+        (raw(b"", 204), "its server answered 204; reject the suggestion", False),
+        (raw(b"", 301), "its server answered 301; reject the suggestion", False),
+        (raw(b"slow", 408), "its server answered 408; try again later", True),
+        (raw(b"early", 425), "its server answered 425; try again later", True),
+        (raw(b"busy", 429), "its server answered 429; try again later", True),
+        (raw(b"broken", 500), "its server answered 500; try again later", True),
+        (raw(b"", 302, "Location: http://127.0.0.1:99999/"), "something other than http", False),
+        (raw(b"", 302, "Location: http://a..b/"), "its server does not exist; reject the suggestion", False),
+    ],
+)
+async def test_dead_link_is_no_failure_of_stocky(
+    app: Litestar,
+    member: AsyncClient,
+    admin: AsyncClient,
+    model: Model,
+    site: Site,
+    answer: Answer,
+    words: str,
+    is_failure: bool,
+) -> None:
+    site.answers["/sheet.pdf"] = answer
+    _, suggestion = await _suggested(member, model, f"{site.url}/sheet.pdf")
+    found = await _fetched(member, suggestion)
+    assert words in found["error"], found["error"]
+    assert is_translated(found["error"])
+    assert await _has_failed(app, admin) is is_failure
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "is_failure"),
+    [
+        (socket.EAI_NONAME, "its server does not exist; reject the suggestion", False),
+        (socket.EAI_AGAIN, "the name of its server cannot be resolved; try again later", True),
+        (socket.EAI_FAIL, "the name of its server cannot be resolved; try again later", True),
+    ],
+)
+async def test_name_that_does_not_exist_is_no_failure_of_stocky(
+    app: Litestar,
+    member: AsyncClient,
+    admin: AsyncClient,
+    model: Model,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    words: str,
+    is_failure: bool,
+) -> None:
+    real = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        if host == "sheets.example.org":
+            raise socket.gaierror(code, "no address")
+        return real(host, port, *rest, **more)
+
+    monkeypatch.setattr(http_client.socket, "getaddrinfo", look_up)
+    _, suggestion = await _suggested(member, model, "https://sheets.example.org/sheet.pdf")
+    found = await _fetched(member, suggestion)
+    assert words in found["error"]
+    assert is_translated(found["error"])
+    assert await _has_failed(app, admin) is is_failure
 
 
 async def test_too_large_datasheet_is_not_stored(
@@ -165,7 +273,9 @@ async def test_too_large_datasheet_is_not_stored(
     monkeypatch.setattr("stocky.assistance.datasheets.MAX_BYTES", 2**20)
     site.answers["/sheet.pdf"] = _endless
     _, suggestion = await _suggested(member, model, f"{site.url}/sheet.pdf")
-    assert "larger than 1 MiB" in (await _fetched(member, suggestion))["error"]
+    found = await _fetched(member, suggestion)
+    assert "larger than 1 MiB" in found["error"]
+    assert is_translated(found["error"])
 
 
 async def test_slow_datasheet_is_given_up(
@@ -182,17 +292,43 @@ async def test_slow_datasheet_is_given_up(
     found = await _fetched(member, suggestion)
     end.set()
     assert "not complete within 0.5 seconds" in found["error"]
+    assert is_translated(found["error"])
+
+
+async def test_unreadable_certificates_are_named(
+    member: AsyncClient, admin: AsyncClient, model: Model, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.answers["/sheet.pdf"] = raw(pdf(), 200, PDF)
+    _, suggestion = await _suggested(member, model, f"{site.url}/sheet.pdf")
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
+    found = await _fetched(member, suggestion)
+    assert "FileNotFoundError; check SSL_CERT_FILE" in found["error"]
+    assert is_translated(found["error"])
+    assert [each["error_status"] for each in await get(admin, "/jobs", kind="assistance.fetch")] == [503]
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert (await _fetched(member, suggestion))["status"] == "accepted"
 
 
 @pytest.mark.parametrize("settings", [{"STOCKY_WEBHOOKS_TO_PRIVATE": "false"}])
 class TestPublicOnly:
     """Where private addresses are not allowed."""
 
-    async def test_private_address_is_not_contacted(self, member: AsyncClient, model: Model, site: Site) -> None:
+    async def test_private_address_is_no_suggestion(self, member: AsyncClient, model: Model) -> None:
+        item = await new_item(member)
+        model.usual = suggests(datasheets=["http://127.0.0.1/a.pdf", "https://example.org/a.pdf"])
+        await asked(member, item)
+        assert await values(member, item) == [("datasheet", "https://example.org/a.pdf")]
+
+    async def test_private_address_is_not_contacted(
+        self, app: Litestar, member: AsyncClient, model: Model, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # It was suggested while the setting was another.
+        monkeypatch.setattr(app.state.assistance, "_to_private", True)
         _, suggestion = await _suggested(member, model, f"{site.url}/sheet.pdf")
         found = await _fetched(member, suggestion)
         assert "private address" in found["error"]
         assert "STOCKY_WEBHOOKS_TO_PRIVATE" in found["error"]
+        assert is_translated(found["error"])
         assert site.requests == []
 
     async def test_name_with_a_private_address_is_not_contacted(
@@ -207,7 +343,9 @@ class TestPublicOnly:
 
         monkeypatch.setattr(http_client.socket, "getaddrinfo", look_up)
         _, suggestion = await _suggested(member, model, f"http://sheets.example.org:{site.port}/sheet.pdf")
-        assert "has the private address 127.0.0.1" in (await _fetched(member, suggestion))["error"]
+        found = await _fetched(member, suggestion)
+        assert "has the private address 127.0.0.1" in found["error"]
+        assert is_translated(found["error"])
         assert site.requests == []
 
 
@@ -228,12 +366,7 @@ async def test_rejected_while_it_is_fetched(app: Litestar, member: AsyncClient, 
     assert made(await member.post(f"/suggestions/{suggestion['id']}/accept"))["is_fetching"]
     made(await member.post(f"/suggestions/{suggestion['id']}/reject"))
     go_on.set()
-
-    async def settled() -> bool:
-        return not (await get(member, f"/suggestions/{suggestion['id']}"))["is_fetching"]
-
-    await until_so(settled)
-    assert (await get(member, f"/suggestions/{suggestion['id']}"))["status"] == "rejected"
+    assert (await _settled(member, suggestion))["status"] == "rejected"
     assert await get(member, f"/items/{item['id']}/documents") == []
     assert len(site.requests) == 1
 
@@ -252,12 +385,7 @@ async def test_accepted_by_several_at_once_it_is_fetched_once(
     accepting = [each.post(f"/suggestions/{suggestion['id']}/accept") for each in (admin, member) * 3]
     assert all(made(answer)["is_fetching"] for answer in await asyncio.gather(*accepting))
     go_on.set()
-
-    async def settled() -> Json | None:
-        found: Json = await get(member, f"/suggestions/{suggestion['id']}")
-        return None if found["is_fetching"] else found
-
-    found = await until_so(settled)
+    found = await _settled(member, suggestion)
     assert (found["status"], found["error"]) == ("accepted", None)
     assert [each["kind"] for each in await get(admin, "/jobs")].count("assistance.fetch") == 1
 
@@ -270,12 +398,7 @@ async def test_person_who_may_no_longer_add_documents(
     me = await get(member, "/auth/me")
     made(await member.post(f"/suggestions/{suggestion['id']}/accept"))
     made(await signed_in_admin.put(f"/users/{me['id']}", json={"role": "read_only"}))
-
-    async def settled() -> Json | None:
-        found: Json = await get(admin, f"/suggestions/{suggestion['id']}")
-        return None if found["is_fetching"] else found
-
-    found = await until_so(settled)
+    found = await _settled(admin, suggestion)
     # The job may have been faster.
     stored = await get(admin, f"/items/{item['id']}/documents")
     assert (found["status"], len(stored)) in (("accepted", 1), ("open", 0))

@@ -24,6 +24,7 @@ from tests.assistance.model import (
     asked,
     completion,
     error,
+    is_translated,
     raw,
     serving,
     suggestions,
@@ -88,6 +89,7 @@ async def test_failure_stores_nothing(member: AsyncClient, model: Model, answer:
     assert KEY not in json.dumps(job)
     assert "\n" not in job["error"]
     assert len(job["error"]) < 600
+    assert is_translated(job["error"])
     assert await suggestions(member, item) == []
     assert len(model.asked) == 1
     assert (await get(member, "/assistance"))["requests"] == 1
@@ -130,6 +132,7 @@ async def test_hanging_server(member: AsyncClient, model: Model) -> None:
     job = await asked(member, await new_item(member))
     end.set()
     assert "did not answer within 1 seconds" in job["error"]
+    assert is_translated(job["error"])
 
 
 @pytest.mark.parametrize("settings", [{"STOCKY_AI_TIMEOUT": "1"}])
@@ -159,6 +162,18 @@ async def test_server_that_is_down(member: AsyncClient) -> None:
     error = (await asked(member, await new_item(member)))["error"]
     assert "cannot be reached" in error
     assert "STOCKY_AI_BASE_URL" in error
+    assert is_translated(error)
+
+
+async def test_unreadable_certificates_are_named(
+    member: AsyncClient, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
+    error = (await asked(member, await new_item(member)))["error"]
+    assert "was not asked: the trusted certificates cannot be read" in error
+    assert "check SSL_CERT_FILE" in error
+    assert is_translated(error)
+    assert model.asked == []
 
 
 class TestOff:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -11,7 +12,19 @@ from httpx import AsyncClient
 from litestar import Litestar
 from PIL import Image
 
-from tests.assistance.model import KEY, MODEL, Model, asked, completion, serving, suggestions, suggests, values
+from tests.assistance.model import (
+    KEY,
+    MODEL,
+    Model,
+    asked,
+    completion,
+    ended,
+    is_translated,
+    serving,
+    suggestions,
+    suggests,
+    values,
+)
 from tests.documents.files import picture
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
@@ -115,8 +128,9 @@ async def test_suggestion_about_a_changed_item(member: AsyncClient, model: Model
     await asked(member, item)
     tag, other_tag, kind = await suggestions(member, item)
     made(await member.patch(f"/items/{item['id']}", json={"tags": ["NPN"]}))
-    refused(await member.post(f"/suggestions/{tag['id']}/accept", headers={"If-Match": '"1"'}), 412, "version 2")
-    refused(await member.post(f"/suggestions/{other_tag['id']}/accept", headers={"If-Match": '"1"'}), 412, "version 2")
+    for each in (tag, other_tag):
+        answer = await member.post(f"/suggestions/{each['id']}/accept", headers={"If-Match": '"1"'})
+        assert is_translated(refused(answer, 412, "version 2")["detail"])
     # The item has it meanwhile.
     assert (await _accept(member, tag))["status"] == "accepted"
     assert (await get(member, f"/items/{item['id']}"))["version"] == 2
@@ -125,7 +139,8 @@ async def test_suggestion_about_a_changed_item(member: AsyncClient, model: Model
     assert [each["status"] for each in await suggestions(member, item)] == ["accepted", "open", "open"]
     made(await member.delete(f"/items/{item['id']}"))
     assert await get(member, "/suggestions", status="open") == []
-    refused(await member.post(f"/items/{item['id']}/suggestions"), 409, "no longer in use")
+    problem = refused(await member.post(f"/items/{item['id']}/suggestions"), 409, "no longer in use")
+    assert is_translated(problem["detail"])
 
 
 async def test_one_job_asks_about_an_item_at_a_time(member: AsyncClient, model: Model) -> None:
@@ -136,6 +151,27 @@ async def test_one_job_asks_about_an_item_at_a_time(member: AsyncClient, model: 
     assert again["id"] >= first["id"]
     refused(await member.post("/items/999/suggestions"), 404, "999")
     refused(await member.get("/items/999/suggestions/job"), 404, "not asked")
+
+
+async def test_several_who_ask_at_once_pay_once(admin: AsyncClient, member: AsyncClient, model: Model) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        await go_on.wait()
+        await suggests(tags=["npn"])(writer)
+
+    model.usual = slowly
+    item, other = await new_item(member), await new_item(member, "Other")
+    asking = [each.post(f"/items/{item['id']}/suggestions") for each in (admin, member) * 3]
+    answers = await asyncio.gather(*asking, member.post(f"/items/{other['id']}/suggestions"))
+    assert [each.status_code for each in answers] == [202] * 7
+    ids = [each.json()["id"] for each in answers]
+    go_on.set()
+    assert len(set(ids[:-1])) == 1
+    assert ids[-1] != ids[0]
+    assert [(await ended(member, each))["status"] for each in (item, other)] == ["done", "done"]
+    assert len(model.asked) == 2
+    assert await values(member, item) == [("tag", "npn")]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +202,8 @@ async def test_tag_beyond_the_most_of_an_item_is_refused(member: AsyncClient, mo
     model.usual = suggests(tags=["npn"])
     await asked(member, item)
     [suggestion] = await suggestions(member, item)
-    refused(await member.post(f"/suggestions/{suggestion['id']}/accept"), 409, "has 50 tags")
+    problem = refused(await member.post(f"/suggestions/{suggestion['id']}/accept"), 409, "has 50 tags")
+    assert is_translated(problem["detail"])
     made(await member.patch(f"/items/{item['id']}", json={"tags": item["tags"][1:]}))
     assert (await _accept(member, suggestion))["status"] == "accepted"
     assert len((await get(member, f"/items/{item['id']}"))["tags"]) == 50

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
+from pathlib import Path
 
 import pytest
 from httpx import AsyncClient
 from PIL import Image
 
 from stocky.config import Config
+from stocky.documents import service
+from stocky.documents.blobs import Blobs
+from stocky.documents.pictures import PictureRequest, PictureResult
+from stocky.progress import ProgressCallback
 from tests.documents.files import pdf, picture, send, uploaded
 from tests.inventory import get, made, new_item, refused
 
@@ -59,6 +65,9 @@ async def test_ranges_and_etags_work(member: AsyncClient) -> None:
         assert (part.status_code, part.content) == (206, content[first : last + 1]), wanted
         assert part.headers["content-range"] == f"bytes {first}-{last}/{len(content)}"
     refused(await member.get(path, headers={"Range": f"bytes={len(content)}-"}), 416)
+    for wanted in ("9" * 5000 + "-", "-" + "9" * 5000, "0-" + "9" * 5000):
+        whole = await member.get(path, headers={"Range": f"bytes={wanted}"})
+        assert (whole.status_code, len(whole.content)) == (200, len(content)), wanted[:3]
     etag = f'"{document["sha256"]}"'
     unchanged = await member.get(path, headers={"If-None-Match": f'"other", W/{etag}'})
     assert (unchanged.status_code, unchanged.content) == (304, b"")
@@ -95,6 +104,51 @@ async def test_missing_thumbnail_is_made_again(member: AsyncClient, config: Conf
     lost.unlink()
     assert (await member.get(path)).content == before
     assert lost.exists()
+
+
+@pytest.mark.one_database
+async def test_many_missing_thumbnails_are_made_again_while_uploads_continue(
+    member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = await new_item(member)
+    document = await uploaded(member, item, picture())
+    (lost,) = (config.data_dir / "documents").glob("thumbnails/*/*")
+    lost.unlink()
+    may_end = asyncio.Event()
+
+    async def decode(request: PictureRequest, kind: type[PictureResult], report: ProgressCallback) -> PictureResult:
+        if Path(request.file).name != "upload":
+            await may_end.wait()
+        await asyncio.to_thread(Path(request.thumbnail).write_bytes, b"thumbnail")
+        return PictureResult(width=40, height=20)
+
+    monkeypatch.setattr(service, "run_worker", decode)
+    path = f"/documents/{document['id']}/thumbnail"
+    asked = [asyncio.create_task(member.get(path)) for _ in range(50)]
+    await asyncio.sleep(0.5)
+    # Neither uploads nor reads of the database wait for the decoder.
+    await uploaded(member, item, picture(colour="red"))
+    assert len(await get(member, f"/items/{item['id']}/documents")) == 2
+    may_end.set()
+    assert {(await each).status_code for each in asked} == {200}
+
+
+@pytest.mark.one_database
+async def test_slow_store_holds_no_connection(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = await uploaded(member, await new_item(member), picture())
+    may_end = asyncio.Event()
+    find_size = Blobs.find_size
+
+    async def find_slowly(blobs: Blobs, sha256: str) -> int | None:
+        await may_end.wait()
+        return await find_size(blobs, sha256)
+
+    monkeypatch.setattr(Blobs, "find_size", find_slowly)
+    asked = [asyncio.create_task(member.get(f"/documents/{document['id']}/content")) for _ in range(20)]
+    await asyncio.sleep(0.5)
+    assert len(await get(member, "/documents")) == 1
+    may_end.set()
+    assert {(await each).status_code for each in asked} == {200}
 
 
 @pytest.mark.one_database

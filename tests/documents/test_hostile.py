@@ -65,6 +65,11 @@ async def test_jpeg_of_markers_only_is_checked_in_linear_time(member: AsyncClien
         assert (await send(member, item, content, "a.jpg", "image/jpeg")).status_code in (201, 415, 422)
 
 
+async def test_jpeg_followed_by_very_many_jpegs_is_rejected(member: AsyncClient) -> None:
+    content = picture("JPEG") + b"\xff\xd8\xff\xda\x00\x02\xff\xd9" * 120_000
+    refused(await send(member, await new_item(member), content, "a.jpg", "image/jpeg"), 422, "too many parts")
+
+
 async def test_too_large_file_is_rejected_during_upload(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MAX_BYTES", 2**20)
     item = await new_item(member)

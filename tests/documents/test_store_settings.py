@@ -62,6 +62,8 @@ def test_s3_keys_may_come_from_files_and_are_never_shown(tmp_path: Path) -> None
         ({**S3, "STOCKY_BLOB_URL": "s3://No Bucket/x"}, ["STOCKY_BLOB_URL"]),
         ({"STOCKY_BLOB_URL": "s3://bucket"}, ["STOCKY_S3_ACCESS_KEY_ID", "STOCKY_S3_SECRET_ACCESS_KEY"]),
         ({**S3, "STOCKY_S3_ENDPOINT": "s3.example.org"}, ["STOCKY_S3_ENDPOINT"]),
+        ({**S3, "STOCKY_S3_ENDPOINT": "http://[::1:9000"}, ["STOCKY_S3_ENDPOINT"]),
+        ({**S3, "STOCKY_S3_ENDPOINT": "http://s3.example.org:abc"}, ["STOCKY_S3_ENDPOINT"]),
         ({**S3, "STOCKY_S3_PATH_STYLE": "maybe"}, ["STOCKY_S3_PATH_STYLE"]),
     ],
 )

@@ -41,10 +41,14 @@ async def others(database: Database) -> AsyncIterator[Jobs]:
     await jobs.close()
 
 
+async def _yes() -> None:
+    """The client may follow."""
+
+
 async def ended(jobs: Jobs, id: int) -> Job:
     """The job's row after its end, without the progress that a process has in memory."""
     job = await jobs.look(id)
-    async for _ in follow_job(jobs, Streams(), job):
+    async for _ in follow_job(jobs, Streams(), job, _yes):
         pass
     job = await jobs.look(id)
     assert job.status.is_final

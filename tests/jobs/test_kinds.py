@@ -32,6 +32,12 @@ async def test_what_is_repeated_can_be_claimed(app: Litestar) -> None:
     assert {name for name, kind in KINDS.items() if kind.concurrency_key} <= claimed
 
 
+@pytest.mark.parametrize("name", ["alerts.look", "alerts.loans", "backup.scheduled", "documents.collect"])
+def test_daily_duty_is_tried_again_and_never_runs_twice_at_once(name: str) -> None:
+    assert KINDS[name].attempts > 1
+    assert KINDS[name].concurrency_key
+
+
 def test_pauses_double_up_to_the_longest_and_vary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "test", JobKind(attempts=20, first_delay=timedelta(seconds=10)))
     monkeypatch.setattr(kinds.random, "random", lambda: 0.0)
@@ -55,6 +61,8 @@ def test_jobs_stop_where_it_is_safe() -> None:
     assert stops("backup.create", "dumping")
     assert stops("backup.restore", "")
     assert stops("backup.restore", "checking")
+    assert stops("backup.restore", "decrypting")
+    assert stops("backup.import", "decrypting")
     assert not stops("backup.restore", "backing up the current data")
     assert not stops("backup.restore", "dumping"), "of the backup of the current data"
     assert not stops("backup.restore", "replacing")

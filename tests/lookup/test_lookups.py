@@ -200,6 +200,18 @@ async def test_broken_service_is_reported_and_changes_nothing(member: AsyncClien
 
 
 @pytest.mark.one_database
+async def test_unreadable_certificates_are_named(
+    member: AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
+    service.knows(EAN, product_name="Pen")
+    item = await new_item(member, upc=EAN)
+    refused(await member.post(f"/items/{item['id']}/refresh-upc"), 503, "was not asked", "check SSL_CERT_FILE")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert made(await member.post(f"/items/{item['id']}/refresh-upc"))["uda_fetched"] is True
+
+
+@pytest.mark.one_database
 async def test_redirect_within_the_host_is_followed(member: AsyncClient, service: Service) -> None:
     service.answers[EAN] = answer(b"", 301, "Location: /other/00")
     service.answers["00"] = answer(json.dumps({"product": {"product_name": "Pen", "code": "x" * 900}}).encode())
@@ -240,6 +252,46 @@ async def test_stubs_are_retried_while_the_service_is_unavailable(
     job = await until_ended(admin)
     assert (job["kind"], job["status"], job["created_by"]) == ("lookup.stubs", "done", None)
     assert [each["status"] for each in await get(admin, "/jobs/")].count("failed") == 0
+
+
+async def test_stubs_that_always_fail_do_not_stop_the_look_up_of_others(
+    app: Litestar, member: AsyncClient, scanner: AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocky.jobs.kinds.LONGEST_DELAY", timedelta(seconds=0.5))
+    failing = ["20000001", "20000002", "20000003", "20000004"]
+    service.answers |= dict.fromkeys(failing, answer(b"", 503))
+    service.knows(OTHER, product_name="Bar")
+    stubs = await scanned(scanner, member, *failing, OTHER)
+    assert (await until_looked_up(member, stubs[-1]))["name"] == "Bar"
+    assert (await get(member, f"/items/{stubs[0]['id']}"))["uda_fetch_attempted"] is False
+    service.answers |= dict.fromkeys(failing, answer(b'{"name": "Pen"}'))
+    assert {(await until_looked_up(member, stub))["name"] for stub in stubs[:-1]} == {"Pen"}
+
+
+async def test_unusable_answers_count_as_none_while_the_service_answers_for_others(
+    app: Litestar,
+    admin: AsyncClient,
+    member: AsyncClient,
+    scanner: AsyncClient,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stocky.jobs.kinds.LONGEST_DELAY", timedelta(seconds=0.5))
+    unusable = {
+        "20000001": answer(b"<html>"),
+        "20000002": answer(b"", 403),
+        "20000003": answer(b"", 302, "Location: http://example.org/"),
+    }
+    service.answers |= unusable | {OTHER: answer(b"<html>")}
+    stubs = await scanned(scanner, member, *unusable, OTHER)
+    # It may be the service that is at fault: it gives no usable answer.
+    await until_requested(service, 6)
+    assert {(await get(member, f"/items/{each['id']}"))["uda_fetch_attempted"] for each in stubs} == {False}
+    service.knows(OTHER, product_name="Bar")
+    assert (await until_looked_up(member, stubs[-1]))["name"] == "Bar"
+    for stub in stubs[:-1]:
+        assert (await until_looked_up(member, stub))["uda_fetched"] is False
+    assert (await until_ended(admin))["status"] == "done"
 
 
 async def test_cancelled_look_up_of_stubs_is_not_queued_again_on_that_day(

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import msgspec
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky import __version__
+from stocky import __version__, clock
 from stocky.config import ConfigError, load
+from stocky.db import Database
+from stocky.jobs.repository import NewJob, add_job
 from stocky.metrics import SECONDS
 from stocky.monitoring import figures
+from tests.backup.dumps import finished
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 
 TOKEN = "a-token-for-prometheus"
@@ -38,6 +42,16 @@ async def _samples(root: AsyncClient) -> dict[str, float]:
     assert page.status_code == 200
     rows = (line.rpartition(" ") for line in page.text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in rows}
+
+
+@pytest.mark.one_postgres
+async def test_failed_job_is_counted(root: AsyncClient, admin: AsyncClient, database: Database) -> None:
+    lease = clock.now() - timedelta(minutes=1)
+    lost = NewJob(kind="documents.collect", max_attempts=1, owner="gone", lease_until=lease)
+    id = await database.run(add_job, lost)
+    assert id is not None
+    await finished(admin, id)
+    assert (await _samples(root))["stocky_jobs_failed"] == 1
 
 
 async def test_page_has_figures_of_stock_and_database(root: AsyncClient, admin: AsyncClient, dialect: str) -> None:

@@ -8,11 +8,19 @@ import pytest
 from httpx import AsyncClient
 
 from tests.inventory import Json, new_item, new_location
+from tests.webhooks.receiving import LOOK_SECONDS
 
 
 @pytest.fixture
 def environ(environ: dict[str, str]) -> dict[str, str]:
     return environ | {"STOCKY_WEBHOOKS_TO_PRIVATE": "true"}
+
+
+@pytest.fixture(autouse=True)
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks for new events and for due deliveries several times a second instead of once."""
+    monkeypatch.setattr("stocky.webhooks.service.LOOK_SECONDS", LOOK_SECONDS)
+    monkeypatch.setattr("stocky.webhooks.delivery.LOOK_SECONDS", LOOK_SECONDS)
 
 
 @pytest.fixture

@@ -18,6 +18,10 @@ from tests.inventory import Json, get, made
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 SECONDS = 60
+# Long enough for something that should not be sent to be sent, and for attempts without a pause between them: the
+# fixture `looking_often` makes Stocky look for events and for due deliveries every LOOK_SECONDS.
+A_WHILE = 0.6
+LOOK_SECONDS = 0.2
 
 
 class Received:

@@ -17,12 +17,9 @@ from stocky.webhooks.delivery import back_off
 from tests.architecture.schema import run_beside
 from tests.backup.dumps import finished
 from tests.inventory import Json, get, made, new_item, refused, total
-from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_events, until_so
+from tests.webhooks.receiving import A_WHILE, Receiver, answer, deliveries, hooked, post_events, until_so
 
 pytestmark = pytest.mark.one_postgres
-
-# Long enough for something that should not be sent to be sent.
-A_WHILE = 1.5
 
 
 async def test_ledger_is_delivered_in_order_and_signed(
@@ -251,7 +248,10 @@ async def test_scheduled_backup_is_sent(admin: AsyncClient, app: Litestar, recei
 
 
 @pytest.mark.one_database
-async def test_failed_backup_is_sent(admin: AsyncClient, app: Litestar, receiver: Receiver, config: Config) -> None:
+async def test_failed_backup_is_sent(
+    admin: AsyncClient, app: Litestar, receiver: Receiver, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocky.jobs.kinds.LONGEST_DELAY", timedelta(0))
     await hooked(admin, receiver, "backup.failed", "alert.raised")
     config.backup_dir.rmdir() if config.backup_dir.is_dir() else None
     config.backup_dir.write_text("in the way")

@@ -13,12 +13,9 @@ from stocky.config import Config
 from stocky.webhooks import service
 from tests.architecture.schema import run_beside
 from tests.inventory import Json, get, made
-from tests.webhooks.receiving import Receiver, deliveries, hooked, post_events, until_so
+from tests.webhooks.receiving import A_WHILE, Receiver, deliveries, hooked, post_events, until_so
 
 pytestmark = pytest.mark.one_postgres
-
-# Long enough for many attempts if there is no pause between them.
-A_WHILE = 1.5
 
 
 async def _first_failure(admin: AsyncClient, webhook: Json) -> Json:

@@ -20,9 +20,7 @@ from stocky.webhooks import queues, repository
 from tests.conftest import TestDatabases, settings
 from tests.db.postgres_session import session
 from tests.live.test_order import Writer
-from tests.webhooks.receiving import Receiver, hooked
-
-A_WHILE = 1.5
+from tests.webhooks.receiving import A_WHILE, Receiver, hooked
 
 
 @pytest.fixture

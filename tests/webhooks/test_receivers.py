@@ -15,12 +15,9 @@ from httpx import AsyncClient
 from stocky.addresses import Address
 from stocky.webhooks import http_client
 from tests.inventory import Json, get, made, refused
-from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_events, until_so
+from tests.webhooks.receiving import A_WHILE, Receiver, answer, deliveries, hooked, post_events, until_so
 
 pytestmark = pytest.mark.one_postgres
-
-# Long enough for something that should not be sent to be sent.
-A_WHILE = 1.5
 
 
 async def test_unreachable_receiver_shows_the_reason_and_catches_up(

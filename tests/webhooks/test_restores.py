@@ -9,11 +9,9 @@ from httpx import AsyncClient
 
 from tests.backup.dumps import as_json, packed, restore, take, text_of
 from tests.inventory import get, made, new_item, new_location, refused
-from tests.webhooks.receiving import Receiver, answer, hooked, post_events
+from tests.webhooks.receiving import A_WHILE, Receiver, answer, hooked, post_events
 
 pytestmark = pytest.mark.one_postgres
-
-A_WHILE = 1.5
 
 
 async def test_restore_sends_only_new_events(admin: AsyncClient, receiver: Receiver) -> None:
