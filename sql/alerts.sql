@@ -122,6 +122,11 @@ SELECT DISTINCT item_id
   FROM sku
  WHERE is_active AND location_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
+-- lock_service_alert --
+-- Blocks others that raise a service alert of this type until the end of the transaction. SQLite's single writer needs
+-- no lock.
+SELECT 1 AS locked WHERE :alert_type IS NOT NULL;
+
 -- renew_service_alert --
 -- Updates the active service alert of this type with a new message.
 UPDATE alert

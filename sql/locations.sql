@@ -34,6 +34,19 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id
           lower(name), id
  LIMIT :limit OFFSET :skip;
 
+-- suggest_locations --
+-- The active locations whose path or description contains :pattern, for LIKE in lower case; NULL for all. Places of
+-- boxes come last, and among both those whose names contain it first. :kind is optional.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, kind, created_at, updated_at
+  FROM location
+ WHERE is_active
+   AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)
+   AND (CAST(:pattern AS TEXT) IS NULL OR contains(path, :pattern) OR contains(description, :pattern))
+ ORDER BY CASE WHEN loc_no IS NULL THEN 0 ELSE 1 END,
+          CASE WHEN contains(name, :pattern) THEN 0 WHEN contains(path, :pattern) THEN 1 ELSE 2 END,
+          CASE WHEN loc_no IS NULL THEN 0 ELSE box_no END, loc_no, lower(path), id
+ LIMIT :limit;
+
 -- list_locations_by_kind --
 -- The locations other than boxes and their places, by storage type and name, persons last; all other filters optional.
 -- With :top_only those in no other location.

@@ -115,6 +115,15 @@ SELECT item.id AS item_id, count(event.id) AS event_count,
           coalesce(max(event.id), 0) DESC, item.id DESC
  LIMIT :limit OFFSET :skip;
 
+-- find_stub --
+-- One of them; no row once it is named, merged or hidden.
+SELECT item.id AS item_id, count(event.id) AS event_count,
+       count(CASE WHEN event.kind <> 'undo' THEN 1 END) AS scan_count, max(event.id) AS last_event_id,
+       max(event.occurred_at) AS last_seen
+  FROM item LEFT JOIN stock_event AS event ON event.item_id = item.id
+ WHERE item.id = :item_id AND item.needs_review AND item.is_active
+ GROUP BY item.id;
+
 -- list_same_barcodes --
 -- Barcodes that turned out to be another one, in the order of their ids.
 SELECT barcode.code AS barcode, barcode.item_id, item.name AS item_name, other.code AS same_barcode,

@@ -78,3 +78,14 @@ def _is_near(number: float) -> bool:
 def from_milli(milli: int) -> float:
     """The quantity of a number of thousandths; prints with at most three decimals."""
     return milli / 1000
+
+
+def quantity_text(milli: int) -> str:
+    """A number of thousandths as text: all its digits, a decimal point, and no trailing zeros."""
+    return decimal_text(milli, 3)
+
+
+def decimal_text(number: int, places: int) -> str:
+    """`number` units of the last of `places` decimals as text, in the same way."""
+    sign, (whole, rest) = "-" * (number < 0), divmod(abs(number), 10**places)
+    return f"{sign}{whole}" + (f".{rest:0{places}}".rstrip("0") if rest else "")

@@ -6,14 +6,14 @@ within the configured days (`expiring`) or has expired (`expired`), an item outs
 that is outstanding after its due date (`overdue`). The items are locked during evaluation, so that concurrent processes
 do not interfere.
 
-Lots expire by time alone, without a transaction that would evaluate them: a daily job evaluates all alerts. Another one
-evaluates loans when the day begins in the configured time zone.
+Lots expire and loans become due by time alone, without a transaction that would evaluate them: when a day begins in the
+configured time zone, one job evaluates all alerts of the stock and another one those of loans.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, time, timedelta
 from typing import Any
 
 import msgspec
@@ -23,11 +23,12 @@ from stocky.alerts.repository import alert_on_failure
 from stocky.alerts.schemas import AlertCause, ServiceAlert
 from stocky.db import Connection, Database
 from stocky.jobs import repository as jobs_repository
-from stocky.jobs.jobs import Jobs
+from stocky.jobs.jobs import Ended, Jobs
 from stocky.jobs.repository import NewJob
 from stocky.jobs.schedule import Due, Schedule
+from stocky.jobs.schemas import JobStatus
 from stocky.progress import ProgressCallback
-from stocky.quantity import from_milli
+from stocky.quantity import quantity_text
 from stocky.settings.repository import get_settings
 
 COLD = frozenset({"freezer", "refrigerator"})
@@ -37,11 +38,9 @@ DAILY_KIND = "alerts.look"
 DAILY_ITEMS_AT_ONCE = 200
 # Items evaluated at once after a change of locations; more are left to the check.
 MOST_ITEMS_AT_ONCE = 1_000
-# Lots expire with the day in UTC.
-DAILY_AT = time(0, 5, tzinfo=UTC)
-# Loans are due by the day in the configured time zone.
 LOANS_KIND = "alerts.loans"
-LOANS_AT = time(0, 5)
+# When both run: lots expire, and loans are due, by the day in the configured time zone.
+DAILY_AT = time(0, 5)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -64,7 +63,7 @@ class Cause(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """The message of the alert, without values that change while the cause lasts."""
         if self.alert_type == "low_stock":
-            return f"{self.item_name} is at or below its minimum of {from_milli(self.threshold_milli or 0):g}"
+            return f"{self.item_name} is at or below its minimum of {quantity_text(self.threshold_milli or 0)}"
         subject = f"{self.item_name} at {self.location_path}"
         if self.alert_type == "negative_stock":
             return f"{subject} is below zero: more was removed than was in stock"
@@ -109,7 +108,7 @@ async def evaluate_alerts(tx: Connection, item_ids: Iterable[int]) -> None:
 
 def expiry_days(cause: AlertCause, soon_days: int) -> tuple[date, date]:
     """The first and the last date of lots that are `expired`, or else of those that are `expiring`."""
-    today = clock.today()
+    today = clock.local_today()
     if cause is AlertCause.EXPIRED:
         return date.min, today - timedelta(days=1)
     return today, today + timedelta(days=soon_days)
@@ -155,13 +154,10 @@ ListItems = Callable[[Connection, int, int], Awaitable[list[int]]]
 class DailyCheck:
     """The daily check of one process."""
 
-    def __init__(self, database: Database, jobs: Jobs, zone: tzinfo | None = None) -> None:
-        """`zone` is the schedule's time zone."""
+    def __init__(self, database: Database, jobs: Jobs) -> None:
         self._database = database
-        self._zone = zone
-        ended = alert_on_failure(ServiceAlert.ALERT_CHECK_FAILED, "The daily check for alerts")
-        jobs.register(DAILY_KIND, self.run, ended=ended)
-        jobs.register(LOANS_KIND, self.run_loans, ended=ended)
+        jobs.register(DAILY_KIND, self.run, ended=_ended_beside(LOANS_KIND, list_items_due))
+        jobs.register(LOANS_KIND, self.run_loans, ended=_ended_beside(DAILY_KIND, list_watched_items))
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Registers the daily checks."""
@@ -191,12 +187,28 @@ class DailyCheck:
         async with self._database.read() as read:
             if not await list_watched_items(read, 0, 1):
                 return None
-        at = datetime.combine(clock.today(), DAILY_AT).astimezone(self._zone).time()
-        return Due(at, clock.LONG_AGO)
+        return Due(DAILY_AT, clock.LONG_AGO)
 
     async def _loans_due(self) -> Due | None:
         async with self._database.read() as read:
-            return Due(LOANS_AT, clock.LONG_AGO) if await list_items_due(read, 0, 1) else None
+            return Due(DAILY_AT, clock.LONG_AGO) if await list_items_due(read, 0, 1) else None
+
+
+def _ended_beside(other: str, list_items: ListItems) -> Ended:
+    """The end callback of a check. Both checks have one alert: a success leaves it while the other check has failed.
+
+    A check that failed and has no items left is not run again, so it does not count.
+    """
+    ended = alert_on_failure(ServiceAlert.ALERT_CHECK_FAILED, "The daily check for alerts")
+
+    async def ended_beside(tx: Connection, error: str | None) -> None:
+        if error is None:
+            last = await jobs_repository.get_last_ended(tx, other)
+            if last is not None and last.status is JobStatus.FAILED and await list_items(tx, 0, 1):
+                return
+        await ended(tx, error)
+
+    return ended_beside
 
 
 async def queue_check(tx: Connection, by: str | None) -> None:

@@ -15,6 +15,8 @@ from stocky.quantity import to_milli
 async def raise_service_alert(tx: Connection, alert_type: ServiceAlert, message: str) -> bool:
     """Raises an alert about the service itself, or updates the active one of this type; returns whether it is new."""
     message = message[:MAX_MESSAGE]
+    # Two processes that find one cause at the same moment raise one alert.
+    await tx.execute("lock_service_alert", alert_type=alert_type)
     if await tx.execute("renew_service_alert", alert_type=alert_type, message=message, updated_at=clock.now()):
         return False
     await add_alert(tx, NewAlert(alert_type=alert_type, message=message))
@@ -62,12 +64,17 @@ async def list_alerts(
 
 
 async def count_active_alerts(read: Connection) -> dict[str, int]:
-    """How many active alerts there are of each type that Stocky raises; those of all others as `other`."""
+    """How many active alerts there are of each type."""
+    return dict(await read.rows("count_active_alerts"))
+
+
+def group_own_alerts(counts: dict[str, int]) -> dict[str, int]:
+    """The counts of the types that Stocky raises, and those of all others as `other`."""
     own = {each.value for each in (*AlertCause, *ServiceAlert)}
-    counts: Counter[str] = Counter()
-    for alert_type, number in await read.rows("count_active_alerts"):
-        counts[alert_type if alert_type in own else "other"] += number
-    return counts
+    grouped: Counter[str] = Counter()
+    for alert_type, number in counts.items():
+        grouped[alert_type if alert_type in own else "other"] += number
+    return grouped
 
 
 async def add_alert(tx: Connection, new: NewAlert) -> Alert:

@@ -121,6 +121,13 @@ async def list_locations(
     )
 
 
+async def suggest_locations(
+    read: Connection, text: str | None, *, limit: int, kind: LocationKind | None = None
+) -> list[Location]:
+    """The active locations with the text in path or description, best first; places of boxes after all others."""
+    return await read.all("suggest_locations", Location, pattern=like_pattern(text), kind=kind, limit=limit)
+
+
 async def list_locations_by_kind(
     read: Connection,
     *,

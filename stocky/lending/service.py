@@ -12,7 +12,7 @@ from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid
 from stocky.lending import repository
 from stocky.lending.schemas import Lent, Loan, LoanReturn, NewLoan
-from stocky.quantity import to_milli
+from stocky.quantity import quantity_text, to_milli
 from stocky.schema import LocationKind
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
@@ -112,8 +112,8 @@ def _check(loan: Loan, quantity: float) -> None:
         raise Conflict(f"{loan.item_name} was returned already: nothing of this loan is at {loan.person_path}")
     if quantity > loan.outstanding:
         raise Conflict(
-            f"Only {loan.outstanding:g} of this loan of {loan.item_name} is at {loan.person_path};"
-            f" {quantity:g} cannot be returned",
+            f"Only {quantity_text(to_milli(loan.outstanding))} of this loan of {loan.item_name} is at"
+            f" {loan.person_path}; {quantity_text(to_milli(quantity))} cannot be returned",
             field="quantity",
         )
 

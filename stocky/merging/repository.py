@@ -194,17 +194,24 @@ async def list_stubs(read: Connection, *, skip: int, limit: int, listing: Listin
     """Scanned items that are not named yet, the last scanned first."""
     rows = await read.page("list_stubs", _StubRow, listing, skip=skip, limit=limit)
     items = await catalogue.get_items(read, {row.item_id for row in rows})
-    return [
-        Stub(
-            item=items[row.item_id],
-            event_count=row.event_count,
-            scan_count=row.scan_count,
-            last_event_id=row.last_event_id,
-            last_seen=row.last_seen,
-            misread=_misread(items[row.item_id]),
-        )
-        for row in rows
-    ]
+    return [_stub(row, items[row.item_id]) for row in rows]
+
+
+async def find_stub(read: Connection, item_id: int) -> Stub | None:
+    """One of them; None for an item that is named, merged or hidden."""
+    row = await read.one("find_stub", _StubRow, item_id=item_id)
+    return None if row is None else _stub(row, await catalogue.get_item(read, item_id))
+
+
+def _stub(row: _StubRow, item: Item) -> Stub:
+    return Stub(
+        item=item,
+        event_count=row.event_count,
+        scan_count=row.scan_count,
+        last_event_id=row.last_event_id,
+        last_seen=row.last_seen,
+        misread=_misread(item),
+    )
 
 
 def _misread(item: Item) -> list[str]:

@@ -55,10 +55,12 @@ async def value_stock(tx: Connection, until: datetime, within: int | None = None
         after = rows[-1][0]
         await tx.compute(partial(prices.add, rows))
     changed = await _changes_since(tx, until)
+    # No event is older than that; the first days of the calendar have none two days earlier.
+    changed_since = max(until, clock.LONG_AGO) - _AHEAD
     skus: list[Stock] = []
     after = 0
     while rows := await tx.rows(
-        "list_stock_to_value", after=after, limit=PAGE_ROWS, changed_since=until - _AHEAD, until=until, within=within
+        "list_stock_to_value", after=after, limit=PAGE_ROWS, changed_since=changed_since, until=until, within=within
     ):
         after = rows[-1][0]
         skus += await tx.compute(partial(_quantities_then, rows, changed))

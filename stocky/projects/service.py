@@ -26,7 +26,7 @@ from stocky.projects.repository import (
     remove_requirement,
 )
 from stocky.projects.schemas import Listed, ListWish, NewWithdrawal, Requirement, Shortage, Withdrawn
-from stocky.quantity import MAX_QUANTITY, to_milli
+from stocky.quantity import MAX_QUANTITY, quantity_text, to_milli
 from stocky.shopping import repository as shopping
 from stocky.shopping.repository import Addition, list_entries, raise_entries
 from stocky.shopping.schemas import ItemEntryChange, NewEntry, NewList, PlaceholderChange
@@ -238,6 +238,8 @@ async def _rejection(tx: Connection, project_id: int, posting: Posting) -> Stock
     first = next(outcome for outcome in posting.outcomes if outcome.status == "rejected")
     if first.rejection != "policy" or not shortages:
         return error_of(first)
-    listed = "; ".join(f"{each.missing:g} of {each.name} missing" for each in shortages[:NAMED_SHORTAGES])
+    listed = "; ".join(
+        f"{quantity_text(to_milli(each.missing))} of {each.name} missing" for each in shortages[:NAMED_SHORTAGES]
+    )
     more = f"; and {len(shortages) - NAMED_SHORTAGES} more" if len(shortages) > NAMED_SHORTAGES else ""
     return Conflict(f"Nothing was taken from stock. {listed}{more}", results=shortages, kind="oversell")

@@ -11,7 +11,7 @@ from itertools import groupby
 import msgspec
 
 from stocky.errors import Conflict
-from stocky.quantity import from_milli
+from stocky.quantity import quantity_text
 from stocky.reorganisation.planning import reason_against
 from stocky.reorganisation.repository import CurrentStock, MoveRow
 from stocky.stock.models import LotKey
@@ -78,7 +78,7 @@ def _check_lots(rows: list[MoveRow], here: dict[LotKey, _Held]) -> None:
     first = rows[0]
     for key, lot in here.items():
         name = f"{first.name}{key.describe()}"
-        quantity = f"{from_milli(lot.quantity_milli):g}"
+        quantity = quantity_text(lot.quantity_milli)
         if lot.quantity_milli < 0:
             raise _changed(f"there are {quantity} of {name} in {first.from_name}; count them first")
         if lot.quantity_milli and key not in planned:

@@ -14,7 +14,7 @@ from datetime import date
 
 from msgspec import Struct
 
-from stocky.quantity import from_milli
+from stocky.quantity import quantity_text
 from stocky.schema import StorageType
 from stocky.stock.models import LotKey
 
@@ -326,8 +326,8 @@ class _Storage:
         return thing.kind if thing else None
 
     def _reason_to_collect(self, item_id: int, location: int) -> str:
-        quantity = from_milli(self.room.quantity(item_id, location))
-        return f"{quantity:g} of it are in {self.room.spots[location].name} already"
+        quantity = quantity_text(self.room.quantity(item_id, location))
+        return f"{quantity} of it are in {self.room.spots[location].name} already"
 
     def _reason_of_kind(self, item_id: int, box_no: int) -> str | None:
         kind = self._kind(item_id)

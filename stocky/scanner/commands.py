@@ -24,7 +24,7 @@ from stocky.db import Connection, Database
 from stocky.errors import Invalid
 from stocky.http.request import holds_escaped_nul
 from stocky.http.validation_messages import describe_error
-from stocky.quantity import Quantity, rounded
+from stocky.quantity import Quantity, quantity_text, rounded, to_milli
 from stocky.scanner import repository
 from stocky.scanner.scanning import scan_barcode
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
@@ -150,7 +150,7 @@ async def _set(tx: Connection, command: Command, scanner_id: str, by: Principal)
     if command.command is CommandName.SET_NEXT_QUANTITY:
         change = StateChange(next_quantity=next_quantity(payload))
         state = await repository.change_state(tx, scanner_id, change, by)
-        wanted = "as usual" if state.next_quantity is None else f"{state.next_quantity:g}"
+        wanted = "as usual" if state.next_quantity is None else quantity_text(to_milli(state.next_quantity))
         return state, f"The next scan counts {wanted}"
     if command.command is CommandName.ASSOCIATE_UI:
         user_id = payload_value(payload, "user_id", Id) if "user_id" in payload else by.id

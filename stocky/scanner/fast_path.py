@@ -1,9 +1,9 @@
 """The fast path of a scan: ASGI middleware before routing that answers the common request, with the same bytes.
 
-It saves Litestar's routing, request, signature and response. It takes a POST of exactly `application/json` to the scan
-route, without a query, whose body arrives in one small piece and is a valid scan of a barcode by a caller who may scan.
-Anything else goes on to the routes, before anything is recorded. So does the request of an error, which `RaisedInRoute`
-raises there: it becomes problem details like all others.
+It saves Litestar's routing, request, signature and response; `RequestContextMiddleware` sends the answer as a whole. It
+takes a POST of exactly `application/json` to the scan route, without a query, whose body arrives in one small piece and
+is a valid scan of a barcode by a caller who may scan. Anything else goes on to the routes, before anything is recorded.
+So does the request of an error, which `RaisedInRoute` raises there: it becomes problem details like all others.
 """
 
 from __future__ import annotations
@@ -12,20 +12,13 @@ import re
 from typing import Any, cast
 
 import msgspec
-from litestar.types import (
-    ASGIApp,
-    HTTPReceiveMessage,
-    HTTPResponseBodyEvent,
-    HTTPResponseStartEvent,
-    Receive,
-    Scope,
-    Send,
-)
+from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
 from stocky.auth.guards import roles_of, scanners
 from stocky.auth.identity import Identities
 from stocky.barcodes.command_codes import is_command
 from stocky.errors import StockyError
+from stocky.http.middleware import JSON_ANSWER
 from stocky.http.request import decode_json, holds_nul
 from stocky.scanner.scanning import scan_barcode
 from stocky.scanner.schemas import Scan
@@ -66,11 +59,7 @@ class ScanFastPath:
             await self.within(scope, answer, send)
             return
         scope["path_template"] = _PATH
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
-        start: HTTPResponseStartEvent = {"type": "http.response.start", "status": 200, "headers": headers}
-        await send(start)
-        content: HTTPResponseBodyEvent = {"type": "http.response.body", "body": answer, "more_body": False}
-        await send(content)
+        scope["state"][JSON_ANSWER] = answer
 
     async def _answer(self, scope: Scope, receive: Receive, length: int) -> bytes | Receive:
         """The answer's JSON; for a request that is left to the routes, the `receive` that they read its body with."""

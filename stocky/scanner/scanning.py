@@ -17,7 +17,7 @@ from stocky.catalogue.location_names import AmbiguousName, LocationNames
 from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.names import name_key
-from stocky.quantity import from_milli, to_milli
+from stocky.quantity import quantity_text, to_milli
 from stocky.scanner.repository import (
     LookedUp,
     ScannerRow,
@@ -302,7 +302,7 @@ def _summary(posting: ScanPosting, outcome: Outcome) -> str:
     if posting.scanner.mode is Mode.MOVE:
         return f"{name}: {_changed(outcome, [event for event in outcome.events if event.delta > 0])} moved here"
     if posting.scanner.mode is Mode.COUNT:
-        return f"{name}: counted {from_milli(outcome.quantity_after_milli or 0):g}{_unit_of(outcome, outcome.sku_id)}"
+        return f"{name}: counted {quantity_text(outcome.quantity_after_milli or 0)}{_unit_of(outcome, outcome.sku_id)}"
     verb = "added" if posting.scanner.mode is Mode.ADD else "taken"
     short = ", all that was left" if outcome.is_short else ""
     return f"{name}: {_changed(outcome, outcome.events)} {verb}{short}, {_total(outcome)} in stock"
@@ -310,20 +310,18 @@ def _summary(posting: ScanPosting, outcome: Outcome) -> str:
 
 def _total(outcome: Outcome) -> str:
     if outcome.item is None:
-        return f"{from_milli(outcome.quantity_after_milli or 0):g}"
+        return quantity_text(outcome.quantity_after_milli or 0)
     unit = f" {outcome.item.unit}" if _has_several_units(outcome) else ""
-    return f"{outcome.item.total_quantity:g}{unit}"
+    return f"{quantity_text(to_milli(outcome.item.total_quantity))}{unit}"
 
 
 def _changed(outcome: Outcome, events: list[StockEvent]) -> str:
     """The booked quantity, unit by unit if the item is counted in several."""
-    if len(events) == 1:
-        return f"{abs(events[0].delta):g}{_unit_of(outcome, events[0].sku_id)}"
     amounts: dict[str, int] = {}
     for event in events:
         unit = _unit_of(outcome, event.sku_id)
         amounts[unit] = amounts.get(unit, 0) + abs(to_milli(event.delta, "delta"))
-    return " and ".join(f"{from_milli(milli):g}{unit}" for unit, milli in amounts.items())
+    return " and ".join(f"{quantity_text(milli)}{unit}" for unit, milli in amounts.items())
 
 
 def _unit_of(outcome: Outcome, sku_id: int | None) -> str:

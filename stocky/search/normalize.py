@@ -120,7 +120,8 @@ def _measures(words: list[str]) -> list[str]:
     return joined + ohms
 
 
-@lru_cache(maxsize=65_536)
+# About 9 MB at most, since compared words have a maximum of length; a search compares some thousand words.
+@lru_cache(maxsize=8_192)
 def trigrams(word: str) -> frozenset[str]:
     """The trigrams of a word, like pg_trgm's: with two spaces before it and one after it."""
     padded = f"  {word} "

@@ -16,6 +16,8 @@ from stocky.search.normalize import FIELDS, trigrams, words_of
 MAX_WORDS = 8
 # Different words compared per item, in order of field weight.
 MAX_COMPARED = 200
+# The characters of a word that are compared: trigrams of words are cached, and a word may have thousands.
+MAX_COMPARED_LENGTH = 40
 # The threshold of pg_trgm: less similar words do not match.
 SIMILAR = 0.3
 # The similarity of a word with one typing error; short words then share few trigrams.
@@ -64,10 +66,10 @@ class Similarity(dict[str, float]):
     def __init__(self, word: str) -> None:
         super().__init__({word: 1.0})
         self._word = word
-        self._trigrams = trigrams(word)
+        self._trigrams = trigrams(word[:MAX_COMPARED_LENGTH])
 
     def __missing__(self, other: str) -> float:
-        found = trigrams(other)
+        found = trigrams(other[:MAX_COMPARED_LENGTH])
         shared = len(self._trigrams & found)
         closeness = shared / (len(self._trigrams) + len(found) - shared) if shared else 0.0
         # One typing error leaves the first or the last letter unchanged.

@@ -148,7 +148,7 @@ async def buy_shopping_list_placeholder(tx: Connection, user: Principal, list_id
 
 @post("/{list_id:int}/fill-low-stock", opt=members, status_code=200)
 async def fill_shopping_list(tx: Connection, user: Principal, list_id: PathId, data: Filling | None = None) -> Filled:
-    """Add items at or below their minimum with the missing quantity; existing entries stay unchanged."""
+    """Add items at or below their minimum with the quantity to buy; entries that have less are raised to it."""
     return await service.fill_from_low_stock(tx, list_id, data or Filling(), user)
 
 

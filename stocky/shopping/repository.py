@@ -163,7 +163,9 @@ async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: 
     copy_id = await _add_list(tx, name, is_public, by)
     await tx.execute("copy_shopping_list_entries", list_id=copy_id, source_id=list_id, created_at=moment)
     await tx.execute("copy_listed_projects", list_id=copy_id, source_id=list_id)
-    details = {"from_list_id": list_id, "from_name": row.name, "name": name, "is_public": is_public}
+    # Who sees a public copy may not see a private original.
+    source = {"from_name": row.name} if row.is_public or not is_public else {}
+    details = {"from_list_id": list_id, **source, "name": name, "is_public": is_public}
     await write_log(tx, copy_id, ActionType.DUPLICATED, by, [details], moment)
     # Who sees the log of the original may not see the copy.
     visible = {"to_name": name} if is_public else {}
@@ -223,7 +225,9 @@ def _with_names(row: _LogRow, shopping_list: ListRow) -> dict[str, Any]:
             source = {"source_list_id": shopping_list.id, "source_list_name": shopping_list.name}
             copy_name = details.get("to_name")
         else:
-            source = {"source_list_id": details.get("from_list_id"), "source_list_name": details.get("from_name")}
+            source = {"source_list_id": details.get("from_list_id")}
+            if "from_name" in details:
+                source["source_list_name"] = details["from_name"]
             copy_name = details.get("name")
         return details | source | ({} if copy_name is None else {"new_list_name": copy_name})
     name = _new_of(details.get("name", details.get("text")))

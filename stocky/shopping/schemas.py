@@ -104,7 +104,7 @@ class ListLogEntry(Struct, kw_only=True):
     """A change of a list, its user and time; `details` depend on `action_type`.
 
     They have `list_name`, and `item_name` for an entry, or for a copy `source_list_id`, `source_list_name` and
-    `new_list_name`.
+    `new_list_name`; the log of a public copy does not name a private list.
     """
 
     id: int

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct, UnsetType
 
+from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import lock_items
 from stocky.db import Connection, Database
@@ -48,16 +49,23 @@ MIN_PURCHASE_MILLI = 1000
 
 
 async def buy_item(
-    database: Database, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
+    database: Database,
+    recorder: Recorder,
+    list_id: int,
+    item_id: int,
+    purchase: Purchase,
+    by: Principal,
+    *,
+    until_now: bool = False,
 ) -> Bought:
     """Books a purchase, and reduces or removes its entry.
 
-    The same event_id sent again returns the first event or rejection, and changes nothing. Raises NotFound for an
-    item that is not (or no longer) on the list, Conflict, and Invalid when no location is given and the item is not
-    at exactly one location.
+    The same event_id sent again returns the first event or rejection, and changes nothing. With `until_now`, a purchase
+    that occurred in the future is booked as of now, not rejected. Raises NotFound for an item that is not (or no
+    longer) on the list, Conflict, and Invalid when no location is given and the item is not at exactly one location.
     """
     async with database.transaction() as tx:
-        bought = await _buy_item(tx, recorder, list_id, item_id, purchase, by)
+        bought = await _buy_item(tx, recorder, list_id, item_id, purchase, by, until_now=until_now)
     # After the commit, which stores the rejection.
     if isinstance(bought, Outcome):
         raise error_of(bought)
@@ -170,7 +178,14 @@ async def undo_purchase(tx: Connection, recorder: Recorder, list_id: int, log_id
 
 
 async def _buy_item(
-    tx: Connection, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
+    tx: Connection,
+    recorder: Recorder,
+    list_id: int,
+    item_id: int,
+    purchase: Purchase,
+    by: Principal,
+    *,
+    until_now: bool,
 ) -> Bought | Outcome:
     """Books the purchase; a rejected outcome is returned, and then only the rejection is stored."""
     await open_list(tx, list_id, by)
@@ -178,6 +193,9 @@ async def _buy_item(
     await lock_items(tx, {item_id})
     entry = await find_entry(tx, list_id, item_id=item_id)
     operation = _operation(entry, list_id, item_id, purchase, by)
+    if until_now and operation.occurred_at is not None:
+        # Not in the purchase: its fingerprint would differ when it is sent again.
+        operation.occurred_at = min(operation.occurred_at, clock.now())
     outcome = await recorder.record_within(tx, operation)
     if outcome.status == "rejected":
         return outcome

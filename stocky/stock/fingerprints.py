@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
@@ -50,7 +51,9 @@ def _normalised(part: object) -> object:
             continue
         if type(value) is datetime:
             if value.tzinfo is not UTC:
-                changes[name] = value.astimezone(UTC)
+                # A time at the ends of the calendar has none in UTC; it is rejected as it was sent.
+                with suppress(OverflowError):
+                    changes[name] = value.astimezone(UTC)
         elif value == "":
             changes[name] = None
     return msgspec.structs.replace(part, **changes) if changes else part

@@ -6,13 +6,14 @@ A quantity changes only with an entry. A rejected operation has no effect once t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 import msgspec
 
-from stocky.quantity import from_milli
+from stocky import clock
+from stocky.quantity import quantity_text
 from stocky.schema import MAX_ID
 from stocky.stock import units
 from stocky.stock.lots import describe_named, is_named, lot_of, preference
@@ -304,7 +305,7 @@ class Ledger:
         return link_transfer(entries)
 
     def _day_of(self, operation: Operation) -> date:
-        return (operation.occurred_at or self.moment).astimezone(UTC).date()
+        return clock.local_date(operation.occurred_at or self.moment)
 
     def set(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
         """Sets a counted quantity: books the difference, even one of 0."""
@@ -458,7 +459,7 @@ class Ledger:
             item, left = self.items[entry.sku.item_id], entry.sku.quantity_milli
             if left < min(0, before[id(entry.sku)]) and item.oversell_policy != "allow":
                 raise OperationRejected(
-                    f"Undoing this would leave {from_milli(left):g} of {item.name}: the stock was removed or moved"
+                    f"Undoing this would leave {quantity_text(left)} of {item.name}: the stock was removed or moved"
                     " since. Undo that first"
                 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
-from stocky.quantity import from_milli
+from stocky.quantity import quantity_text
 from stocky.schema import MAX_ID
 from stocky.stock.models import Entry, LotKey, OperationRejected, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation
@@ -96,8 +96,8 @@ def check_serials(
         if sku.quantity_milli == 2 * _PIECE and entry.delta_milli == _PIECE:
             raise OperationRejected(f"{name} is in stock already")
         if sku.quantity_milli not in (0, _PIECE):
-            left = from_milli(sku.quantity_milli)
-            raise OperationRejected(f"{name} is one piece, and would be {left:g}; book it alone, with the quantity 1")
+            left = quantity_text(sku.quantity_milli)
+            raise OperationRejected(f"{name} is one piece, and would be {left}; book it alone, with the quantity 1")
 
 
 def _closed_and_new(sku: SkuState) -> tuple[bool, int]:

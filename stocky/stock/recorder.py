@@ -96,8 +96,11 @@ class Recorder:
         return (await self.post_within(transaction, Posting([operation], batch_id=batch_id))).outcomes[0]
 
     async def post_within(self, transaction: Connection, posting: Posting) -> Posting:
-        """Records a posting within an open transaction and returns it with its outcomes."""
-        await transaction.run(write_batch, [posting], self._cache, StockMemory())
+        """Records a posting within an open transaction and returns it with its outcomes.
+
+        The caller may create items in it and then roll back: nothing that it reads is cached.
+        """
+        await transaction.run(write_batch, [posting], {}, StockMemory())
         return posting
 
     def forget(self) -> None:

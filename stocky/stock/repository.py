@@ -20,6 +20,7 @@ from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
 from stocky.prices.valuation import price_skus
+from stocky.quantity import to_milli
 from stocky.schema import MAX_ID, is_empty, or_current
 from stocky.settings.repository import get_settings
 from stocky.stock import units
@@ -83,7 +84,7 @@ async def list_skus(
         "within": within,
         "low_stock": low_stock,
         "expiring_soon": expiring_soon,
-        "expires_by": clock.today() + timedelta(days=settings.expiring_soon_days if expiring_soon else 0),
+        "expires_by": clock.local_today() + timedelta(days=settings.expiring_soon_days if expiring_soon else 0),
         "emptied_before": clock.LONG_AGO if emptied or low_stock or lot or serial else emptied_before(settings),
         "lot": lot,
         "serial": serial,
@@ -241,7 +242,8 @@ async def _check_serial(tx: Connection, sku: Sku, serial: str, unit: str) -> Non
     """Raises Conflict for a serial number that is not that of one piece or is in stock already."""
     if sku.quantity not in (0, 1) or not units.counts_pieces(unit):
         raise Conflict(
-            f"A serial number names one piece, and the SKU has {sku.quantity:g} {unit}; take one piece of it first",
+            f"A serial number names one piece, and the SKU has {units.describe(to_milli(sku.quantity), unit)};"
+            " take one piece of it first",
             field="serial",
         )
     others = await tx.all("list_skus_of_items", SkuState, ids=[sku.item_id])

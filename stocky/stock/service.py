@@ -13,7 +13,7 @@ from stocky.barcodes.codes import ScannedCode, describe_misread
 from stocky.barcodes.reader import read_codes
 from stocky.catalogue.location_repository import get_locations
 from stocky.db import Connection, Database
-from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
+from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError, Unavailable
 from stocky.money import to_micro
 from stocky.quantity import from_milli, to_milli
 from stocky.stock import repository
@@ -75,12 +75,18 @@ async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> Ev
 async def record_events_with_details(
     recorder: Recorder, database: Database, new: NewEvents, by: Principal
 ) -> EventResults:
-    """The same with the item of each event and its stock right after it."""
+    """The same with the item of each event and its stock right after it; without them when they cannot be read."""
     posting = await _post_events(recorder, new, by, with_details=True)
     malformed = _malformed(new)
     answer = _results(recorder, posting, by, malformed)
-    async with database.read() as read:
-        locations = await get_locations(read, booked_at(posting.outcomes))
+    try:
+        async with database.read() as read:
+            locations = await get_locations(read, booked_at(posting.outcomes))
+    except Unavailable:
+        # The events are recorded: an error would make a client send those without an event_id once more.
+        for result in answer.results:
+            result.details = None
+        return answer
     outcomes = iter(posting.outcomes)
     for result in answer.results:
         result.details = None if result.index in malformed else describe_outcome(next(outcomes), locations)
@@ -332,9 +338,9 @@ async def move_stock(
     return posting.batch_id
 
 
-async def write_off(recorder: Recorder, sku_id: int, by: Principal) -> None:
-    """Removes the stock of the SKU and hides it. Raises NotFound."""
-    raise_if_rejected(await recorder.record(_write_off(sku_id, by)))
+async def write_off(recorder: Recorder, sku_id: int, by: Principal) -> bool:
+    """Removes the stock of the SKU and hides it; returns whether there was any, which was booked. Raises NotFound."""
+    return raise_if_rejected(await recorder.record(_write_off(sku_id, by))).ledger_id is not None
 
 
 def _write_off(sku_id: int, by: Principal) -> Operation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-from stocky.quantity import from_milli
+from stocky.quantity import decimal_text
 
 PIECE = "piece"
 
@@ -54,6 +54,7 @@ MEASURES: dict[str, Measure] = {
     for name in names.split()
 }
 _PLURALS = ("", "s", "es", "n", "en", "e", "er")
+_MAX_DECIMALS = 12
 # The unit of weights on labels.
 MILLIGRAM = MEASURES["mg"]
 
@@ -81,6 +82,11 @@ def measure_of(unit: str) -> Measure:
     return MEASURES.get(name) or Measure(f"={name}", 1)
 
 
+def is_listed(unit: str) -> bool:
+    """Whether the unit has a measure; any other text is a unit of its own."""
+    return name_of(unit) in MEASURES
+
+
 def is_pack(unit: str) -> bool:
     """Whether the size of this unit depends on the item."""
     return measure_of(unit).size is None
@@ -100,8 +106,8 @@ def counts_pieces(unit: str) -> bool:
 def is_plural(unit: str, other: str) -> bool:
     """Whether two unlisted units are one word, with the ending of a plural in one of them: `can` and `cans`."""
     short, long = sorted((name_of(unit), name_of(other)), key=len)
-    is_listed = short in MEASURES or long in MEASURES
-    return not is_listed and len(short) > 2 and long.startswith(short) and long[len(short) :] in _PLURALS
+    any_is_listed = short in MEASURES or long in MEASURES
+    return not any_is_listed and len(short) > 2 and long.startswith(short) and long[len(short) :] in _PLURALS
 
 
 def ratio(unit: str, into: str, pack_milli: int | None = None) -> Fraction | None:
@@ -146,12 +152,8 @@ def nearest(milli: Fraction) -> int:
 
 
 def describe(milli: int | Fraction, unit: str | None = None) -> str:
-    """A quantity as text with all its decimals if they are finite, and with its unit if one is given."""
-    if isinstance(milli, Fraction) and milli.denominator != 1:
-        thousandth = milli / 1000
-        number = f"{float(thousandth):.12f}".rstrip("0").rstrip(".")
-        if Fraction(number) != thousandth:
-            number = f"about {float(thousandth):.6g}"
-    else:
-        number = f"{from_milli(int(milli)):g}"
+    """A quantity as text with all its decimals, if they are at most twelve, and with its unit if one is given."""
+    decimals = range(_MAX_DECIMALS - 3 + 1)
+    more = next((each for each in decimals if (milli * 10**each).denominator == 1), None)
+    number = f"about {float(milli / 1000):.6g}" if more is None else decimal_text(int(milli * 10**more), 3 + more)
     return number if unit is None else f"{number} {unit}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from httpx import AsyncClient
 
 from stocky.alerts.evaluate import queue_check
+from stocky.alerts.repository import raise_service_alert
+from stocky.alerts.schemas import ServiceAlert
 from stocky.db import Database
 from stocky.jobs.repository import list_jobs
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
@@ -106,3 +109,11 @@ async def test_two_settings_changes_queue_one_check(database: Database) -> None:
         await queue_check(tx, "admin")
     async with database.read() as read:
         assert len(await list_jobs(read, skip=0, limit=10, kind="alerts.look")) == 1
+
+
+async def test_one_cause_found_by_several_processes_is_one_alert(admin: AsyncClient, database: Database) -> None:
+    raised = await asyncio.gather(
+        *(database.run(raise_service_alert, ServiceAlert.BACKUP_FAILED, f"no {number}") for number in range(8))
+    )
+    assert sorted(raised) == [False] * 7 + [True]
+    assert len(await get(admin, "/alerts/")) == 1

@@ -27,7 +27,7 @@ async def test_nothing_needs_attention_at_first(app: Litestar) -> None:
 
 
 async def test_counts_are_of_items(app: Litestar, member: AsyncClient) -> None:
-    today = clock.today()
+    today = clock.local_today()
     shelf = await new_location(member)
     milk = await new_item(member, "Milk", default_storage_type="refrigerator")
     for days in (-2, -1, 1):

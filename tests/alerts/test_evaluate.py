@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 @pytest.fixture(autouse=True)
 def today(monkeypatch: pytest.MonkeyPatch) -> date:
     """Sets the current day."""
-    monkeypatch.setattr(clock, "today", lambda: TODAY)
+    monkeypatch.setattr(clock, "local_today", lambda: TODAY)
     return TODAY
 
 
@@ -163,7 +163,7 @@ async def test_lots_expire_over_time(app: Litestar, member: AsyncClient, monkeyp
     assert await _active(member) == []
     expected = [(13, 1, 0), (16, 4, 0), (21, 3, 1), (24, 0, 4), (24, 0, 4)]
     for days, expiring, expired in expected:
-        monkeypatch.setattr(clock, "today", lambda days=days: TODAY + days * DAY)
+        monkeypatch.setattr(clock, "local_today", lambda days=days: TODAY + days * DAY)
         await _look(app)
         types = [type for type, _ in await _active(member)]
         assert (types.count("expiring"), types.count("expired")) == (expiring, expired), days

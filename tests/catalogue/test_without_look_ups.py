@@ -16,7 +16,13 @@ async def test_look_up_without_a_service_names_the_missing_setting(member: Async
 
 
 @pytest.mark.one_database
-@pytest.mark.parametrize("url", ["products.example.org", "ftp://example.org", "https://", "https://x.org/?barcode="])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("products.example.org", "ftp://example.org", "https://", "https://x.org/?barcode="),
+        *("http://[::1/product", "http://x.org:abc/product", "http://x.org:99999/product"),
+    ],
+)
 def test_invalid_service_address_is_reported_at_start(environ: dict[str, str], url: str) -> None:
     with pytest.raises(ConfigError) as error:
         load(environ | {"STOCKY_UPC_SERVICE_URL": url, "STOCKY_UPC_SERVICE_TIMEOUT": "0"})

@@ -71,6 +71,18 @@ def test_systemd_accepts_every_line_of_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, [line for line in done.stderr.splitlines() if "stocky.service" in line]) == (0, [])
 
 
+def test_service_may_read_the_files_that_its_settings_name() -> None:
+    guides = "\n".join(file.read_text("utf-8") for file in sorted((ROOT / "docs").glob("*.md")))
+    named = set(re.findall(r"^STOCKY_\w+=/etc/stocky/(\S+)$", guides, re.MULTILINE))
+    installed = re.findall(r"^install -m 0640 -o root -g stocky (.*)$", guides, re.MULTILINE)
+    assert named == {"stocky.pem", "stocky-key.pem", "smtp-password", "backup-passphrase", "backup-identity"}
+    for name in named:
+        assert any(re.search(rf"(?:^|[ /]){re.escape(name)}(?: |$)", line) for line in installed), name
+    assert "\ninstall -d -m 0750 -o root -g stocky /etc/stocky\n" in GUIDE
+    # systemd reads it as root.
+    assert "\ninstall -m 0600 /dev/null /etc/stocky/stocky.env\n" in GUIDE
+
+
 def _check(proxy: str, origin: str, base: str, server: Server, key: str, certificate: Certificate) -> None:
     """Checks the requirements of the guide by requests to `origin`, each with the path prefix `base`."""
     address = CLIENTS[proxy]

@@ -12,7 +12,7 @@ import zxingcpp
 from httpx import AsyncClient
 
 from stocky.barcodes.command_codes import make_short_code
-from stocky.labels import drawing
+from stocky.labels import drawing, handlers, layout
 from tests.inventory import Json, get, made, new_item, new_location, refused
 from tests.labels.pdf_reading import read_pdf
 
@@ -71,6 +71,16 @@ async def test_wrong_requests_are_refused(member: AsyncClient, query: Json, stat
     refused(await member.get("/labels", params=query), status, words)
 
 
+async def test_all_locations_are_printed_or_none(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (handlers, layout):
+        monkeypatch.setattr(module, "MOST_LABELS", 2)
+    for number in range(3):
+        await new_location(member, f"Shelf {number}")
+        if number == 1:
+            assert (await member.get("/labels", params={"locations": "all"})).status_code == 200
+    refused(await member.get("/labels", params={"locations": "all"}), 422, "At most 2 labels")
+
+
 async def test_own_sheets_are_kept(member: AsyncClient, reader: AsyncClient) -> None:
     presets = await get(reader, "/labels/sheets")
     assert [each["name"] for each in presets][:2] == ["a4-3x8", "a4-3x7"]
@@ -107,6 +117,12 @@ async def test_kept_sheets_are_no_settings(admin: AsyncClient, member: AsyncClie
 
 
 @pytest.mark.one_postgres
+@pytest.mark.parametrize("text", ["0" * 16 + "1" + "0" * 4_400, "0" * 16 + "1" * 4_384, "1" * 30, "0" * 17 + "1"])
+@pytest.mark.parametrize("field", ["items", "locations"])
+async def test_number_with_too_many_digits_is_no_id(field: str, text: str, member: AsyncClient) -> None:
+    refused(await member.get("/labels", params={field: text}), 422, field, "is not an id")
+
+
 async def test_few_requests_wait_for_their_turn(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     free = threading.Event()
     monkeypatch.setattr(drawing, "MOST_WAITING", 2)

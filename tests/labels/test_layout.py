@@ -7,7 +7,6 @@ import re
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,14 +19,12 @@ from stocky.labels import layout as labels
 from stocky.labels.layout import SHEETS, Label, Page, Sheet, command_labels, draw, lay_out, roll
 from stocky.scanner.commands import read_command
 from stocky.scanner.schemas import CommandName, Mode
+from tests.browsers import PROGRAM, needs_chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
 EAN = "4006381333931"
 # Pixels for a millimetre.
 SHARP = 12
 _RUN = re.compile(r"M(\d+) (\d+)h(\d+)v1h-\d+z")
-
-needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="/usr/bin/chromium is not installed")
 
 
 def _label(number: int, **more: Any) -> Label:
@@ -209,7 +206,7 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
         yield browser
         browser.close()
 

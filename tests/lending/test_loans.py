@@ -13,17 +13,20 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
+from stocky.alerts import evaluate
 from stocky.alerts.attention import count_attention
 from stocky.alerts.evaluate import DailyCheck, list_items_due
 from stocky.alerts.schemas import AlertCause
 from stocky.catalogue.repository import ItemFilter
 from stocky.config import Config
+from stocky.db import Connection
+from stocky.errors import Conflict
 from stocky.jobs.jobs import Jobs
 from stocky.pages.filters import local_day
 from stocky.reorganisation.repository import lock_stock, read_stock
 from stocky.stock.consistency import find_faults
 from stocky.stock.item_stock import list_stocked_items
-from tests.backup.dumps import take
+from tests.backup.dumps import finished, take
 from tests.backup.test_altered import loaded
 from tests.inventory import Json, get, made, new_box, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
@@ -291,6 +294,40 @@ async def test_pieces_with_serial_numbers_and_units(member: AsyncClient) -> None
     assert [(each["outstanding"], each["unit"]) for each in await get(member, "/loans/", item_id=flour["id"])] == [
         (0.25, "g")
     ]
+
+
+async def test_one_daily_check_does_not_resolve_the_alert_of_the_other(
+    app: Litestar, admin: AsyncClient, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = False
+    evaluate_items = evaluate.evaluate_items
+
+    async def evaluate_or_fail(tx: Connection, ids: list[int]) -> None:
+        if failing:
+            raise Conflict("on purpose")
+        await evaluate_items(tx, ids)
+
+    async def check(kind: str, *, fails: bool = False) -> list[str]:
+        """The alerts about the service after a check."""
+        nonlocal failing
+        failing = fails
+        id = await app.state.jobs.enqueue(kind, {})
+        await finished(admin, id)
+        return [alert["message"] for alert in await get(member, "/alerts/") if alert["item_id"] is None]
+
+    monkeypatch.setattr(evaluate, "evaluate_items", evaluate_or_fail)
+    failed = ["The daily check for alerts failed: on purpose"]
+    drill, shelf, anna = await new_item(member, min_quantity=1), await new_location(member), await _person(member)
+    assert await check(evaluate.DAILY_KIND, fails=True) == failed
+    assert await check(evaluate.LOANS_KIND) == failed
+    assert await check(evaluate.DAILY_KIND) == []
+    loan = await _lend(member, await new_stock(member, drill, shelf, 5), anna, due_on=str(TODAY))
+    monkeypatch.setattr(clock, "local_today", lambda: TODAY + DAY)
+    assert await check(evaluate.LOANS_KIND, fails=True) == failed
+    assert await check(evaluate.DAILY_KIND) == failed
+    # Without a loan that is overdue, nothing is left that the other check would find, and it is not run again.
+    await _return(member, loan)
+    assert await check(evaluate.DAILY_KIND) == []
 
 
 async def test_overdue_loans_have_an_alert(app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,18 @@ async def test_withdrawal_takes_from_all_locations(member: AsyncClient, bench: B
     assert await find_faults(config) == []
 
 
+async def test_members_see_no_email_address_of_who_withdrew(
+    member: AsyncClient, admin: AsyncClient, bench: Bench
+) -> None:
+    project = await new_project(member, (bench.screw, 1))
+    made(await admin.post(f"/projects/{project['id']}/withdraw"))
+    seen = []
+    for client in (member, admin):
+        user = (await get(client, f"/projects/{project['id']}"))["withdrawal"]["user"]
+        seen.append((user["username"], user["email"], user["role"]))
+    assert seen == [("admin", None, None), ("admin", "admin@example.org", "admin")]
+
+
 async def test_withdrawal_takes_the_earliest_expiry_first(member: AsyncClient, bench: Bench) -> None:
     flour = await new_item(member, "Flour")
     await new_stock(member, flour, bench.shelf, 2)

@@ -10,6 +10,7 @@ from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.jobs.jobs import Jobs
+from stocky.reorganisation import computing
 from stocky.reorganisation.service import Reorganisation
 from stocky.stock.consistency import find_faults
 from tests.architecture import schema
@@ -64,6 +65,16 @@ class Workshop:
 @pytest.fixture
 async def workshop(member: AsyncClient) -> Workshop:
     return await Workshop(member).fill()
+
+
+async def test_plan_is_not_computed_in_the_server_process(
+    member: AsyncClient, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("its memory would be the server's")
+
+    monkeypatch.setattr(computing, "propose", refuse)
+    assert (await plan(member))["move_count"] == 3
 
 
 async def test_plan_has_moves_with_reasons(member: AsyncClient, admin: AsyncClient, workshop: Workshop) -> None:

@@ -84,7 +84,7 @@ async def test_weight_is_converted_into_the_unit_of_the_stock(
     assert (await scan(f"(01){GTIN}{element}", quantity=2))["event"]["delta"] == 2 * counted
     await set_state("remove", shelf)
     assert (await scan(f"(01){GTIN}{element}"))["message"] == (
-        f"Coffee: {counted:g} taken, {2000 + 2 * counted:g} in stock"
+        f"Coffee: {counted:g} taken, {2000 + 2 * counted:.7g} in stock"
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from httpx import AsyncClient
@@ -19,7 +20,7 @@ EAN = "4006381333931"
 
 
 def days_from_now(days: int) -> str:
-    return (clock.today() + timedelta(days=days)).isoformat()
+    return (clock.local_today() + timedelta(days=days)).isoformat()
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ async def test_opened_stock_expires_earlier_and_is_used_first(member: AsyncClien
     shelf = await new_location(member)
     closed = await new_stock(member, milk, shelf, 3, expiry_date="2030-01-31", lot="L1", notes="top")
     opened = made(await member.post(f"/skus/{closed['id']}/open", json={"quantity": 1}))
-    today = clock.today().isoformat()
+    today = clock.local_today().isoformat()
     assert (opened["quantity"], opened["opened_on"], opened["expiry_date"]) == (1, today, days_from_now(3))
     assert (opened["lot"], opened["location_id"]) == ("L1", shelf["id"])
     assert await stock(member, milk) == {("2030-01-31", None): 2, (days_from_now(3), today): 1}
@@ -123,9 +124,9 @@ async def test_opened_piece_is_one_piece(member: AsyncClient, config: Config) ->
     assert made(await member.post(f"/skus/{piece['id']}/open", json={"quantity": 1.0, "event_id": "e1"})) == opened
     target = await new_item(member, "Other")
     await merge(member, item, target)
-    assert await stock(member, target) == {(None, clock.today().isoformat()): 1}
+    assert await stock(member, target) == {(None, clock.local_today().isoformat()): 1}
     await unmerge(member, item)
-    assert await stock(member, item) == {(None, clock.today().isoformat()): 1}
+    assert await stock(member, item) == {(None, clock.local_today().isoformat()): 1}
     assert await find_faults(config) == []
 
 
@@ -135,7 +136,7 @@ async def test_label_of_a_package_names_what_was_opened_of_it(
     shelf, label = await new_location(member), f"]C101{EAN:0>14}1730123110L1"
     closed = await new_stock(member, milk, shelf, 2, expiry_date="2030-12-31", lot="L1")
     made(await member.post(f"/skus/{closed['id']}/open", json={"quantity": 1}))
-    today = clock.today().isoformat()
+    today = clock.local_today().isoformat()
     await set_state("remove", shelf)
     await scan(label)
     assert await stock(member, milk) == {("2030-12-31", None): 1}
@@ -164,3 +165,27 @@ async def test_count_of_an_opened_piece_counts_it(member: AsyncClient, config: C
 async def test_days_are_whole_and_bounded(member: AsyncClient, milk: Json, days: Any) -> None:
     for field in ("shelf_life_days", "opened_days"):
         refused(await member.patch(f"/items/{milk['id']}", json={field: days}), 422, field)
+
+
+async def test_days_are_those_of_the_configured_zone(
+    member: AsyncClient, milk: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Fourteen hours ahead of UTC, eleven behind it: where it is another day than in UTC at this moment.
+    name = "Pacific/Kiritimati" if clock.now().hour > 10 else "Pacific/Pago_Pago"
+    monkeypatch.setattr(clock, "_zone", ZoneInfo(name))
+    assert clock.local_today() != clock.today()
+    shelf = await new_location(member)
+    await book(member, milk, shelf, "add", 1)
+    assert await stock(member, milk) == {(days_from_now(10), None): 1}
+    [sku] = await get(member, "/skus/")
+    opened = made(await member.post(f"/skus/{sku['id']}/open", json={"quantity": 1}))
+    assert (opened["opened_on"], opened["expiry_date"]) == (days_from_now(0), days_from_now(3))
+    for days in (-1, 0):
+        cream = await new_item(member, "Cream")
+        await new_stock(member, cream, shelf, 1, expiry_date=days_from_now(days))
+        types = [each["alert_type"] for each in await get(member, "/alerts/") if each["item_id"] == cream["id"]]
+        assert types == ["expired" if days < 0 else "expiring"]
+    booked = {"type": "add", "item": {"id": milk["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
+    made(await member.post("/events", json={"events": [booked | {"occurred_at": "2026-01-31T23:30:00+00:00"}]}))
+    day = clock.local_date(datetime(2026, 1, 31, 23, 30, tzinfo=UTC))
+    assert (day + timedelta(days=10)).isoformat() in [each["expiry_date"] for each in await get(member, "/skus/")]

@@ -218,6 +218,17 @@ async def test_copy_has_the_same_entries_and_is_independent(member: AsyncClient,
     assert public["details"] == copied | source
 
 
+@pytest.mark.parametrize(("original", "copied"), [(False, True), (False, False), (True, True), (True, False)])
+async def test_public_copy_does_not_name_a_private_list(original: bool, copied: bool, member: AsyncClient) -> None:
+    a_list = await new_list(member, "Surprise party", is_public=original)
+    body = {"name": "Shop", "is_public": copied}
+    copy = made(await member.post(f"/shopping-lists/{a_list['id']}/duplicate", json=body))
+    [log] = await log_of(member, copy)
+    named = {"from_name": "Surprise party", "source_list_name": "Surprise party"} if original or not copied else {}
+    ids = {"from_list_id": a_list["id"], "source_list_id": a_list["id"]}
+    assert log["details"] == ids | named | body | {"new_list_name": "Shop"}
+
+
 async def test_log_lists_changes_newest_first(member: AsyncClient, admin: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     at = f"/shopping-lists/{a_list['id']}"

@@ -30,7 +30,7 @@ async def others(stockroom: Stockroom) -> AsyncIterator[list[Stockroom]]:
 
 async def test_concurrent_writers_raise_one_alert_per_cause(stockroom: Stockroom, others: list[Stockroom]) -> None:
     items, shelf = [await stockroom.item("allow") for _ in range(3)], await stockroom.location()
-    lot = clock.today() + timedelta(days=3)
+    lot = clock.local_today() + timedelta(days=3)
     for item in items:
         async with stockroom.database.transaction() as tx:
             await change_item(tx, item, ItemChange(min_quantity=2), SOMEONE)

@@ -16,9 +16,11 @@ import httpx
 import pytest
 
 from stocky.config import Config
-from stocky.db import Database
+from stocky.db import Database, make_database
 from stocky.db.queries import compile_query
 from stocky.db.sqlite import SqliteDatabase
+from stocky.db.sqlite_file import CHECKPOINT_BYTES
+from stocky.services import Services
 from tests.conftest import TestDatabases, settings
 from tests.serving import serve
 from tests.stock.stockroom import Stockroom, event
@@ -48,6 +50,19 @@ async def test_readers_neither_write_nor_checkpoint(database: Database) -> None:
     else:
         async with database.read() as read:
             assert read.dialect == "postgres"
+
+
+@pytest.mark.one_database
+async def test_only_the_server_runs_checkpoints(config: Config) -> None:
+    pages = {}
+    for name, database in {"command": make_database(config), "server": Services(config).database}.items():
+        assert isinstance(database, SqliteDatabase)
+        database.queries = {"pages": compile_query("pages", "PRAGMA wal_autocheckpoint", "sqlite")}
+        await database.open()
+        async with database.transaction() as tx:
+            pages[name] = await tx.value("pages")
+        await database.close()
+    assert pages == {"command": 0, "server": CHECKPOINT_BYTES // 4096}
 
 
 async def test_answered_event_is_in_the_file(stockroom: Stockroom, config: Config) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from httpx import AsyncClient
 
+from stocky.errors import Unavailable
+from stocky.stock import service
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
 EAN = "4006381333931"
@@ -106,3 +109,16 @@ async def test_rejected_atomic_request_has_no_details(member: AsyncClient) -> No
     problem = refused(await member.post("/events?details=true", json=body), 409, "none")
     assert all("details" not in result for result in problem["results"])
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 0
+
+
+async def test_recorded_events_are_answered_without_details_that_cannot_be_read(
+    member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def get_locations(*_: object) -> None:
+        raise Unavailable("The database is busy; try again")
+
+    monkeypatch.setattr(service, "get_locations", get_locations)
+    item, shelf = await new_item(member), await new_location(member)
+    [result] = await _post(member, _event("add", {"id": item["id"]}, shelf, 1))
+    assert (result["status"], result["details"]) == ("applied", None)
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1

@@ -147,5 +147,23 @@ async def test_repeated_purchase_in_another_utc_offset_counts_once(member: Async
     assert await total(member, item) == 1
 
 
+@pytest.mark.parametrize(
+    ("moment", "reason"), [("0001-01-01T00:00:00+14:00", "1970"), ("9999-12-31T23:59:59-14:00", "future")]
+)
+async def test_time_at_the_ends_of_the_calendar_rejects_only_its_event(
+    member: AsyncClient, moment: str, reason: str
+) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    good = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
+    for _ in range(2):
+        answer = await member.post(
+            "/events", json={"events": [{**good, "event_id": "a", "occurred_at": moment}, {**good, "event_id": "b"}]}
+        )
+        first, second = made(answer)["results"]
+        assert (first["status"], reason in first["reason"]) == ("rejected", True), first
+        assert second["status"] in ("applied", "duplicate")
+    assert await total(member, item) == 1
+
+
 def _former(content: object) -> str:
     return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()

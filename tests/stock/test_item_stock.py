@@ -47,7 +47,7 @@ async def filled(member: AsyncClient) -> None:
     await new_stock(member, salt, shelf, 1)
     await new_stock(member, salt, second, 2.5, notes="opened")
     milk = await new_item(member, "Milk", tags=["white"])
-    today = clock.today()
+    today = clock.local_today()
     await new_stock(member, milk, fridge, 1, expiry_date=str(today + timedelta(days=3)))
     await new_stock(member, milk, fridge, 2, expiry_date=str(today - timedelta(days=1)))
     empty = await new_stock(member, milk, fridge, 1, expiry_date="2020-01-31")
@@ -104,8 +104,8 @@ async def test_stock_is_that_of_the_api_by_location(app: Litestar, member: Async
     ]  # fmt: skip
     assert crackers.stock == []
     assert [each.is_low for each in page] == [True, False, False, False, False]
-    assert milk.nearest_expiry == clock.today() - timedelta(days=1)
-    assert peas.nearest_expiry == clock.today()
+    assert milk.nearest_expiry == clock.local_today() - timedelta(days=1)
+    assert peas.nearest_expiry == clock.local_today()
     assert (salt.nearest_expiry, unknown.nearest_expiry) == (None, None)
     assert (peas.item.total_quantity, peas.item.unit) == (3.5, "kg")
 
@@ -128,7 +128,7 @@ async def _expiring(database: Database, cause: AlertCause, **more: Any) -> list[
     paging = {name: more.pop(name) for name in ("skip", "limit") if name in more}
     page = await _page(database, ItemFilter(cause=cause, **more), **paging)
     lots = [(each.item.name, each.expiring) for each in page]
-    return [(name, lot.sku_id, (lot.expiry_date - clock.today()).days) for name, lot in lots if lot is not None]
+    return [(name, lot.sku_id, (lot.expiry_date - clock.local_today()).days) for name, lot in lots if lot is not None]
 
 
 async def test_what_expires_is_listed_by_date(app: Litestar, member: AsyncClient) -> None:
@@ -138,7 +138,7 @@ async def test_what_expires_is_listed_by_date(app: Litestar, member: AsyncClient
         item = await new_item(member, name)
         await new_stock(member, item, shelf, 1)
         for number in lots:
-            await new_stock(member, item, shelf, 1, expiry_date=str(clock.today() + timedelta(days=number)))
+            await new_stock(member, item, shelf, 1, expiry_date=str(clock.local_today() + timedelta(days=number)))
     soon = await _expiring(database, AlertCause.EXPIRING)
     assert [(name, number) for name, _, number in soon] == [
         ("Today", 0), ("Soon", 1), ("Both", 4), ("Long ago", 6), ("Late", 7)
@@ -151,7 +151,7 @@ async def test_what_expires_is_listed_by_date(app: Litestar, member: AsyncClient
             database,
             cause,
             after=pages[-1][1] if pages else 0,
-            after_day=clock.today() + timedelta(days=pages[-1][2]) if pages else None,
+            after_day=clock.local_today() + timedelta(days=pages[-1][2]) if pages else None,
             limit=2,
         ):
             pages += page
@@ -159,12 +159,12 @@ async def test_what_expires_is_listed_by_date(app: Litestar, member: AsyncClient
         assert await _expiring(database, cause, skip=1, limit=2) == whole[1:3]
     # A page begins after its position also when what was there is used up.
     made(await member.put(f"/skus/{soon[1][1]}/quantity", json={"quantity": 0}))
-    position = {"after": soon[1][1], "after_day": clock.today() + timedelta(days=1)}
+    position = {"after": soon[1][1], "after_day": clock.local_today() + timedelta(days=1)}
     assert await _expiring(database, AlertCause.EXPIRING, **position) == soon[2:]
 
 
 async def test_lots_of_one_date_are_listed_once_each(app: Litestar, member: AsyncClient) -> None:
-    shelf, today = await new_location(member), str(clock.today())
+    shelf, today = await new_location(member), str(clock.local_today())
     items = [await new_item(member, f"Item {number}") for number in range(3)]
     for lot in ("A", "B"):
         for item in reversed(items):
@@ -174,7 +174,7 @@ async def test_lots_of_one_date_are_listed_once_each(app: Litestar, member: Asyn
         app.state.database,
         AlertCause.EXPIRING,
         after=seen[-1][1] if seen else 0,
-        after_day=clock.today() if seen else None,
+        after_day=clock.local_today() if seen else None,
         limit=1,
     ):
         seen += page

@@ -35,6 +35,15 @@ async def stock(client: AsyncClient, **filters: Any) -> dict[tuple[str | None, s
     return {(sku["expiry_date"], sku["lot"], sku["serial"]): sku["quantity"] for sku in skus if sku["quantity"]}
 
 
+async def test_empty_lot_of_an_event_is_none(member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    event = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 2}
+    answer = made(await member.post("/events", json={"events": [{**event, "lot": "", "serial": ""}, event]}))
+    assert answer["applied"] == 2
+    [sku] = await get(member, "/skus/", item_id=item["id"])
+    assert (sku["lot"], sku["serial"], sku["quantity"]) == ("", "", 4)
+
+
 async def test_sku_is_one_lot(member: AsyncClient, place: Place, config: Config) -> None:
     item, shelf = place
     first = await new_stock(member, item, shelf, 3, lot=" L1 ", expiry_date="2030-01-31")

@@ -74,6 +74,22 @@ def test_displayed_quantity_is_the_nearest_thousandth(milli: Fraction) -> None:
 
 
 @pytest.mark.usefixtures("app")
+@given(st.integers(-(10**15), 10**15), st.integers(0, 9))
+def test_quantity_is_described_with_all_its_decimals(number: int, places: int) -> None:
+    exact = Fraction(number * 1000, 10**places)
+    described = units.describe(exact)
+    assert Fraction(described) * 1000 == exact
+    assert "e" not in described
+    assert not described.endswith(".")
+    assert "." not in described or not described.endswith("0")
+    assert units.describe(number) == units.describe(Fraction(number))
+
+
+def test_quantity_of_endless_decimals_is_described_as_about() -> None:
+    assert units.describe(1_234_567_000) == "1234567"
+    assert units.describe(Fraction(1000, 3), "kg") == "about 0.333333 kg"
+
+
 def test_the_database_has_the_same_units(config: Config) -> None:
     rows = schema.run(config, "SELECT name, kind, size FROM counting_unit")
     assert {name: units.Measure(kind, size) for name, kind, size in rows} == units.MEASURES
