@@ -29,7 +29,7 @@ from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.services import Services
 from tests import browsers, charts, generators, mosquitto, pooler, proxies, s3, serving, standby, webkit
-from tests.people import PASSWORD, add_people
+from tests.people import PASSWORD, add_people, cheap_hash
 from tests.postgres import Server, embedded_server, system_server
 from tests.webhooks.receiving import Receiver, receiving
 
@@ -82,26 +82,48 @@ ON_ONE_POSTGRES = frozenset(
 # Folders whose tests show what is built on repositories with tests on both dialects: half run on SQLite, half on
 # Postgres. All pages run on both in test_every_page.
 ON_EITHER_DIALECT = frozenset(["labels", "pages", "stories"])
-# Files of other folders of which the same is true: what they show lies above the database, and each test takes seconds.
+# Files of other folders of which the same is true: what they show lies above the database.
 FILES_ON_EITHER_DIALECT = frozenset(
     [
         "assistance/test_answers.py",
         "assistance/test_datasheets.py",
         "assistance/test_failures.py",
         "auth/test_accounts_command.py",
+        "cli/test_command.py",
+        "cli/test_secret_key.py",
+        "cli/test_serve.py",
         "documents/test_archives.py",
+        "documents/test_hostile_archives.py",
         "documents/test_rezipped_archives.py",
+        "documents/test_store_settings.py",
         "encryption/test_backups.py",
         "encryption/test_command.py",
+        "encryption/test_confirmation.py",
         "encryption/test_increments.py",
+        "guide/test_backup_guide.py",
+        "guide/test_encryption_guide.py",
+        "guide/test_offsite_guide.py",
+        "guide/test_recipes.py",
+        "guide/test_stockroom_guide.py",
         "mqtt/test_connection.py",
+        "mqtt/test_sensors.py",
+        "notices/test_channels.py",
         "notices/test_mail.py",
+        "notices/test_sending.py",
         "notices/test_services.py",
+        "notices/test_timing.py",
         "offsite/test_command.py",
         "offsite/test_copies.py",
         "offsite/test_failures.py",
+        "offsite/test_killed.py",
+        "offsite/test_memory.py",
+        "openapi/test_document.py",
+        "openapi/test_for_tools.py",
+        "settings/test_mail.py",
+        "settings/test_settings.py",
         "webhooks/test_deliveries.py",
         "webhooks/test_failures.py",
+        "webhooks/test_receivers.py",
     ]
 )
 ON_BOTH_DIALECTS = frozenset(["test_every_page.py"])
@@ -110,8 +132,9 @@ ON_BOTH_DIALECTS = frozenset(["test_every_page.py"])
 ON_EVERY_POSTGRES = frozenset(["architecture", "db", "search"])
 
 # Folders and files whose tests share what takes long to make: a browser, a server, an installed wheel, a document.
+LONGEST_GROUP = "tests/pages/browser/"
 ON_ONE_WORKER = (
-    "tests/pages/browser/",
+    LONGEST_GROUP,
     "tests/pages/test_gallery.py",
     "tests/labels/test_layout.py",
     "tests/packaging/",
@@ -188,7 +211,7 @@ class TestDatabases:
             url = server.url_of(template)
         config = load(settings(url, directory))
         migrate(config)
-        self.keys[dialect] = asyncio.run(add_people(config))
+        self.keys[dialect] = asyncio.run(add_people(config, cheap_hash()))
         return template
 
     def _server(self, dialect: str) -> Server:
@@ -208,6 +231,8 @@ def settings(database_url: str, data_dir: Path) -> dict[str, str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Hundreds of tests start a process of their own; each would compile Stocky, which takes longer than what it does.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     databases = config.stash[_databases] = TestDatabases()
     config.add_cleanup(databases.close)
 
@@ -239,6 +264,19 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["ran_on"] = session.config.stash[_databases].ran_on
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begins with the tests in a browser, which one worker runs, so that none is alone with them at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """First the tests in a browser, last those marked slow: their child processes would keep pages waiting."""
+    if item.nodeid.startswith(LONGEST_GROUP):
+        return 0
+    return 1 if item.get_closest_marker("slow") is None else 2
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

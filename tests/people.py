@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argon2
+
 from stocky.auth.credentials import Passwords
 from stocky.auth.repository import add_api_key, add_user
 from stocky.auth.schemas import NewApiKey, NewUser, Role
@@ -14,11 +16,20 @@ NOBODYS_HASH = f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 22}${'A' * 43}"
 ROLES = {"admin": Role.ADMIN, "member": Role.MEMBER, "scanner": Role.SCANNER, "reader": Role.READ_ONLY}
 
 
-async def add_people(config: Config) -> dict[str, str]:
-    """Adds them to the migrated database of `config`; their API keys by their usernames."""
-    passwords = Passwords()
-    password_hash = await passwords.hash(PASSWORD)
-    passwords.close()
+def cheap_hash() -> str:
+    """A hash of PASSWORD that is checked in no time: a sign-in reads from the hash what checking it shall cost."""
+    return argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+
+
+async def add_people(config: Config, password_hash: str | None = None) -> dict[str, str]:
+    """Adds them to the migrated database of `config`; their API keys by their usernames.
+
+    `password_hash` is one of PASSWORD, by default as Stocky makes it.
+    """
+    if password_hash is None:
+        passwords = Passwords()
+        password_hash = await passwords.hash(PASSWORD)
+        passwords.close()
     keys = {}
     database = make_database(config)
     await database.open()

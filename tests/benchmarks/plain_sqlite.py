@@ -45,7 +45,7 @@ def main(path: str, seconds: str, events: str) -> None:
     prepared = [(str(uuid.uuid4()), uuid.uuid4().hex, random.randint(1, ITEMS)) for _ in range(enough)]
     fresh = itertools.count()
     written = 0
-    with closing(open_connection(path)) as connection:
+    with closing(open_connection(path, runs_checkpoints=True)) as connection:
         execute = connection.execute
         started = time.perf_counter()
         while (elapsed := time.perf_counter() - started) < float(seconds):

@@ -200,6 +200,17 @@ def test_manifests_fit_stocky_and_each_other(tmp_path: Path) -> None:
     assert given == _secret_keys(manifests())
 
 
+def test_migration_waits_for_the_end_of_the_pods_of_the_deployment() -> None:
+    text = (DEPLOY / "kubernetes" / "migrate.yaml").read_text("utf-8")
+    commands = re.findall(r"^ +(kubectl .*)$", text.replace("\\\n#", "").replace("#", ""), re.MULTILINE)
+    scale, wait = (next(each for each in commands if each.startswith(f"kubectl {verb}")) for verb in ("scale", "wait"))
+    assert commands.index(wait) == commands.index(scale) + 1
+    assert "--for delete" in wait
+    pods = next(each for each in manifests() if each["kind"] == "Deployment")["spec"]["template"]["metadata"]["labels"]
+    selected = wait.partition("--selector ")[2].split(",")
+    assert dict(each.split("=") for each in selected) == pods
+
+
 @pytest.mark.skipif(bool(charts.MISSING), reason=charts.MISSING)
 def test_manifests_are_valid() -> None:
     for each in manifests():

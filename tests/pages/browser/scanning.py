@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.async_api import Page, Route
 
+    from tests.pages.browser.conftest import Opener
+
 READY = "#scan-form[data-ready]"
 _numbers = count(1)
 
@@ -53,6 +55,15 @@ async def scan(page: Page, *codes: str) -> None:
 async def go_to_scan(page: Page, query: str = "") -> None:
     await page.goto(f"/scan{query}")
     await page.locator(READY).wait_for()
+
+
+async def scan_new_item(opener: Opener, query: str) -> tuple[Page, int, str]:
+    """The scan page with this query, where a new item was scanned; its id and its barcode."""
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, query)
+    await scan(page, barcode)
+    return page, item_id, barcode
 
 
 async def answer_once(page: Page, url: str, status: int, content_type: str) -> None:

@@ -22,6 +22,7 @@ async def test_administrator_story(own_site: OwnSites, opener: Opener, tmp_path:
     assert code is not None
     keys = Keys(page)
     await keys.start("/")
+    await page.locator("[name=code]:focus").wait_for()
     await keys.type(code[1])
     await keys.fill(page.get_by_label("Username"), "ada")
     await keys.fill(page.get_by_label("E-mail address"), "ada@example.org")

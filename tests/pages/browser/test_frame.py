@@ -17,6 +17,17 @@ async def test_signed_in(opener: Opener, script: bool) -> None:
     assert page.url.endswith("/me")
 
 
+async def test_link_to_a_form_leads_to_its_field(opener: Opener) -> None:
+    page = await opener("/lists")
+    await page.get_by_role("link", name="New list", exact=True).click()
+    await page.locator("#new-list input:focus").wait_for()
+    await page.keyboard.type("To fill")
+    await page.keyboard.press("Enter")
+    await page.locator("h1", has_text="To fill").wait_for()
+    await page.get_by_role("link", name="Add", exact=True).click()
+    await page.locator("#add input[role=combobox]:focus").wait_for()
+
+
 # All keys at once, with the times that a scanner would take.
 PRESS = """([keys, pause]) => [...keys].forEach((key, index) => {
   const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });

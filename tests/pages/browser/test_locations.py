@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,23 +14,23 @@ from tests.browsers import in_a_browser
 from tests.pages.browser.conftest import Opener
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page, Route
+    from playwright.async_api import Locator, Page, Route
 
 pytestmark = in_a_browser
 expect = pytest.importorskip("playwright.async_api").expect
 
 
-async def call(page: Page, path: str, body: object = None) -> Any:
+async def call(page: Page, path: str, body: object = None, method: str = "POST") -> Any:
     """The API's answer, as the person of the page."""
     return await page.evaluate(
-        """async ([path, body]) => {
+        """async ([path, body, method]) => {
             const token = document.querySelector('meta[name="csrf"]').content;
-            const more = body === null ? {} : { method: "POST", body: JSON.stringify(body) };
+            const more = body === null ? {} : { method, body: JSON.stringify(body) };
             const headers = { "content-type": "application/json", "x-csrf-token": token };
             const answer = await fetch(`/api/v1${path}`, { headers, ...more });
             return answer.json();
         }""",
-        [path, body],
+        [path, body, method],
     )
 
 
@@ -111,6 +113,58 @@ async def test_ticks_wait_for_the_network_and_are_booked_once(opener: Opener) ->
     assert await page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('stocky.tick'))") == []
 
 
+async def test_a_tick_books_what_the_page_showed_at_its_own_time(opener: Opener) -> None:
+    page = await opener("/lists", "member", width=360)
+    list_id, ids = await new_list(page, "Milk")
+    entry = f"/shopping-lists/{list_id}/items/{ids['Milk']}"
+    await call(page, entry, {"quantity": 2}, method="PUT")
+    # A fast clock, of which every tick is an hour in the future.
+    await page.add_init_script("const now = Date.now; Date.now = () => now() + 3600000;")
+    await page.goto(page.url.replace("/lists", f"/lists/{list_id}"))
+    tick = page.locator(".ticks .tick")
+    await page.route("**/tick", lambda route: route.abort())
+    # Somebody needs more, which the page cannot show without the network.
+    await call(page, entry, {"quantity": 6}, method="PUT")
+    await tick.click()
+    await expect(page.locator("#ticks")).to_be_visible()
+    await page.unroute("**/tick")
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(tick.locator(".amount")).to_have_text("4")
+    # The rest can be bought.
+    await expect(tick).to_be_enabled()
+    await expect(page.locator(".ticks .ticked")).to_have_count(0)
+    assert await total(page, ids["Milk"]) == 3
+    [event, _first] = (await call(page, f"/events/?item_id={ids['Milk']}"))["events"]
+    assert event["delta"] == 2
+    assert event["occurred_at"] <= event["recorded_at"]
+    await tick.click()
+    await expect(tick).to_have_count(0)
+    assert await total(page, ids["Milk"]) == 7
+
+
+async def test_a_tick_says_so_and_is_undone_at_once(opener: Opener) -> None:
+    page = await opener("/lists", "member", width=390, height=844)
+    list_id, ids = await new_list(page, "Milk", "candles")
+    await page.goto(page.url.replace("/lists", f"/lists/{list_id}"))
+    tick, toast = page.locator(".ticks .tick"), page.locator(".toast")
+    for name in ("Milk", "candles"):
+        await tick.filter(has_text=name).click()
+        await expect(toast.filter(has_text=name)).to_contain_text("is bought")
+        await expect(tick).to_have_count(1)
+        await toast.filter(has_text=name).get_by_role("button", name="Undo").click()
+        await expect(tick).to_have_count(2)
+        await expect(toast).to_have_count(0)
+    assert await total(page, ids["Milk"]) == 1
+    # Without the network nothing is bought yet: the entry says that it waits.
+    await page.context.set_offline(True)
+    await tick.filter(has_text="Milk").click()
+    await expect(page.locator(".ticks .ticked")).to_contain_text("waits to be sent")
+    await expect(toast).to_have_count(0)
+    await page.context.set_offline(False)
+    await expect(toast).to_contain_text("is bought")
+    assert await total(page, ids["Milk"]) == 2
+
+
 async def test_units_of_a_list_show_on_a_phone(opener: Opener) -> None:
     page = await opener("/lists", "member", width=360)
     list_id, _ids = await new_list(page, "pins")
@@ -170,6 +224,70 @@ async def test_ticks_of_another_user_stay(opener: Opener) -> None:
     await page.locator(".ticks .tick").click()
     await expect(page.locator(".ticks .tick")).to_have_count(0)
     assert await page.evaluate("JSON.parse(localStorage.getItem('stocky.tick.999.1')).state") == "waiting"
+
+
+async def test_what_is_sent_again_after_a_lost_answer_is_booked_once(opener: Opener) -> None:
+    page = await opener("/lists", "member")
+    shelf = await call(page, "/locations/", {"name": "Shelf of answers"})
+    anna = await call(page, "/locations/", {"name": "Anna of answers", "kind": "person"})
+    item = await call(page, "/items/", {"name": "Lamp of answers"})
+    sku = await call(page, "/skus/", {"item_id": item["id"], "location_id": shelf["id"], "quantity": 9})
+    [loan] = (await call(page, "/loans/", {"sku_id": sku["id"], "person_id": anna["id"], "quantity": 5}))["loans"]
+
+    async def send_twice(path: str, button: Locator) -> None:
+        """Presses a button whose first answer is lost, and once more."""
+
+        async def lose(route: Route) -> None:
+            await route.fetch(max_redirects=0)
+            await route.abort()
+
+        await page.route(path, lose, times=1)
+        await button.click()
+        await page.locator(".notice, .toast", has_text="cannot be reached").wait_for()
+        async with page.expect_navigation():
+            await button.click()
+
+    origin = page.url.removesuffix("/lists")
+    await page.goto(f"{origin}/lent/{loan['id']}")
+    await page.get_by_label("Amount").fill("2")
+    await send_twice("**/return", page.get_by_role("button", name="Return"))
+    assert (await call(page, f"/loans/{loan['id']}"))["outstanding"] == 3
+    await page.goto(f"{origin}/locations/{anna['id']}")
+    await send_twice("**/return", page.locator(".loan").get_by_role("button", name="Return"))
+    assert (await call(page, f"/loans/{loan['id']}"))["outstanding"] == 0
+    await page.goto(f"{origin}/locations/{shelf['id']}")
+    await page.get_by_role("combobox", name="Item").fill("Lamp of answers")
+    await page.get_by_label("Amount").fill("4")
+    await send_twice("**/stock", page.get_by_role("button", name="Add", exact=True))
+    await page.goto(f"{origin}/items/new?location_id={shelf['id']}")
+    await page.get_by_label("Name").fill("Lens of answers")
+    await send_twice("**/items/new", page.get_by_role("button", name="Save", exact=True))
+    assert await total(page, item["id"]) == 13
+    assert len(await call(page, "/items/?search=Lens of answers")) == 1
+
+
+async def test_newest_words_of_a_filter_win(opener: Opener) -> None:
+    page = await opener("/locations", "member")
+    for name in ("Alcove one", "Alcove two"):
+        await call(page, "/locations/", {"name": name})
+    before = await page.evaluate("history.length")
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(1)
+        # The browser gave up the request.
+        with suppress(Exception):
+            await route.continue_()
+
+    await page.route(re.compile("q=Alcove$"), late)
+    async with page.expect_request(re.compile("q=Alcove$")):
+        await page.locator("#location-q").fill("Alcove")
+    await page.locator("#location-q").fill("Alcove two")
+    await page.wait_for_url(re.compile(r"q=Alcove\+two$"))
+    found = page.locator('[data-fragment="locations"]')
+    await expect(found).to_contain_text("Alcove two")
+    await expect(found).not_to_contain_text("Alcove one")
+    await expect(page.locator("form[aria-busy]")).to_have_count(0)
+    assert await page.evaluate("history.length") == before
 
 
 async def test_steps_and_adding_at_a_location(opener: Opener) -> None:

@@ -10,7 +10,17 @@ import pytest
 from tests.browsers import in_a_browser, sign_in
 from tests.pages.browser.conftest import Opener, OwnSites
 from tests.pages.browser.keyboard import Keys
-from tests.pages.browser.scanning import READY, answer_once, call, go_to_scan, new_barcode, new_item, scan, total
+from tests.pages.browser.scanning import (
+    READY,
+    answer_once,
+    call,
+    go_to_scan,
+    new_barcode,
+    new_item,
+    scan,
+    scan_new_item,
+    total,
+)
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -159,6 +169,17 @@ async def test_mode_location_and_amount_are_remembered(opener: Opener) -> None:
     assert await page.locator("input[name=mode]:checked").get_attribute("value") == "remove"
     assert await page.locator("#f-location_id").input_value() == name
     assert await page.locator("#f-amount").input_value() == "0,5"
+    # What is no amount is not remembered, nor used if an earlier version did.
+    for wrong in ("abc", "0"):
+        await page.locator("#f-amount").fill(wrong)
+        await page.locator("#f-code").focus()
+        await go_to_scan(page)
+        assert await page.locator("#f-amount").input_value() == "1"
+    await page.evaluate("localStorage.scan = JSON.stringify({ ...JSON.parse(localStorage.scan), amount: 'abc' })")
+    await go_to_scan(page)
+    assert await page.locator("#f-amount").input_value() == "1"
+    await go_to_scan(page, "?amount=abc")
+    assert await page.locator("#f-amount").input_value() == "1"
     # Printed commands set them as well, and the location before is one tap away.
     await scan(page, '{"command":"set_mode","payload":{"mode":"add"}}')
     await scan(page, '{"command":"set_location","payload":{"location_id":1}}')
@@ -271,7 +292,7 @@ async def test_a_scanner_types_wherever_the_focus_is(opener: Opener) -> None:
 
 
 @pytest.mark.parametrize("pause", [20, 60, 90])
-async def test_slow_scanners_are_told_from_fast_typists(opener: Opener, pause: int) -> None:
+async def test_slow_scanners_differ_from_fast_typists(opener: Opener, pause: int) -> None:
     page = await opener("/scan")
     keys = Keys(page)
     await page.route(EVENTS, lambda route: route.abort())
@@ -299,6 +320,15 @@ async def test_slow_scanners_are_told_from_fast_typists(opener: Opener, pause: i
     await keys.scan("pantry12", 90)
     await page.wait_for_timeout(300)
     assert await page.locator("#q").input_value() == "pantry12"
+
+
+async def test_tap_into_the_field_brings_the_keyboard(opener: Opener) -> None:
+    page = await opener("/scan", width=360, height=740, has_touch=True)
+    await page.locator("#scan-form[data-ready]").wait_for()
+    await page.locator("#f-code[inputmode=none]:focus").wait_for()
+    await page.locator("#f-code").tap()
+    await page.locator("#f-code[inputmode=text]:focus").wait_for()
+    assert await page.locator("#keyboard").get_attribute("aria-pressed") == "true"
 
 
 async def test_by_keyboard_only(opener: Opener) -> None:
@@ -395,10 +425,7 @@ async def test_reasons_are_in_the_language_of_the_page(own_site: OwnSites, opene
 
 
 async def test_what_was_refused_stays_with_its_reason(opener: Opener) -> None:
-    page = await opener("/scan")
-    item_id, barcode = await new_item(page)
-    await go_to_scan(page, "?mode=remove&location_id=1&amount=2")
-    await scan(page, barcode)
+    page, item_id, barcode = await scan_new_item(opener, "?mode=remove&location_id=1&amount=2")
     # Elsewhere there may be enough.
     await page.locator("#refused li", has_text="Kitchen counter · Only 0 of").wait_for()
     assert await page.locator("#result").get_attribute("data-mode") == "refused"
@@ -524,6 +551,19 @@ async def test_an_unknown_code_is_booked_and_named(opener: Opener) -> None:
     await page.get_by_text(f"Named {barcode}").first.wait_for()
     assert await page.locator("#session [data-name]").count() == 0
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_what_is_at_no_location_asks_for_one(opener: Opener) -> None:
+    page, item_id, _ = await scan_new_item(opener, "?mode=add&amount=1")
+    await page.locator("#refused li", has_text="Choose where it goes").wait_for()
+    await page.locator("#result", has_text="Choose where it goes").wait_for()
+    await page.locator("#f-location_id:focus").wait_for()
+    await page.keyboard.insert_text("pantry, top")
+    await page.locator("#f-location_id-options [role=option]").first.click()
+    await page.locator("#refused [data-again]").click()
+    await page.locator("#session .sign[data-mode=add]").wait_for()
+    await page.locator("#refused").wait_for(state="hidden")
+    assert await total(page, item_id) == 1
 
 
 async def test_what_was_named_elsewhere_is_called_so(opener: Opener) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.browsers import in_a_browser
 from tests.pages.browser.conftest import Opener
@@ -11,9 +15,10 @@ from tests.pages.browser.keyboard import Keys
 from tests.pages.browser.scanning import call
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator, Page
+    from playwright.async_api import Locator, Page, Route
 
 pytestmark = in_a_browser
+expect = pytest.importorskip("playwright.async_api").expect
 
 # Longer than a picker waits for the next key.
 PICKER_WAIT = 300
@@ -48,6 +53,21 @@ async def test_search_from_every_page_by_keyboard(opener: Opener) -> None:
     await shows(page.locator("h1"), "Flour")
 
 
+async def test_enter_opens_the_result_that_is_meant(opener: Opener) -> None:
+    page = await opener("/me")
+    await new_item(page, "Lantern of brass")
+    await new_item(page, "Lantern of tin")
+    await page.goto("/me")
+    await page.locator("#q").fill("lantern")
+    await page.locator("#found .lead > a").nth(1).wait_for()
+    await page.keyboard.press("Enter")
+    await page.locator("#found .lead > a:focus").wait_for()
+    await page.locator("#q").fill("lantern tin")
+    await page.locator("#q").press("Enter")
+    await page.wait_for_url(re.compile(r"/items/\d+$"))
+    await shows(page.locator("h1"), "Lantern of tin")
+
+
 async def test_list_is_searched_and_filtered_in_place(opener: Opener) -> None:
     page = await opener("/items")
     await page.locator("#q").fill("rice")
@@ -62,7 +82,7 @@ async def test_list_is_searched_and_filtered_in_place(opener: Opener) -> None:
     await page.locator("#filter-kept").select_option("freezer")
     await page.get_by_role("button", name="Show", exact=True).click()
     await page.wait_for_url(re.compile("storage_type=freezer"))
-    assert await page.locator("#filter[open]").count() == 0
+    await page.locator("#filter:not([open])").wait_for(state="attached")
     await page.go_back()
     await page.wait_for_url(re.compile(r"cause=low_stock$"))
 
@@ -104,7 +124,10 @@ async def test_a_corrected_form_is_not_sent_again_by_going_back(opener: Opener) 
     save = page.get_by_role("button", name="Save", exact=True)
     await save.click()
     await page.locator('#f-quantity[aria-invalid="true"]:focus').wait_for()
+    await page.locator("#f-quantity-error").wait_for()
     await page.locator("#f-quantity").fill("2")
+    await page.locator("#f-quantity:not([aria-invalid])").wait_for()
+    assert await page.locator("#f-quantity-error").count() == 0
     # In a folded part of the form, which opens: what the browser refuses, and what Stocky does.
     await page.locator("summary", has_text="More").click()
     await page.locator("#f-seller_link").fill("nowhere")
@@ -144,10 +167,25 @@ async def test_amount_in_the_dialog(opener: Opener) -> None:
     await page.locator(".stepper > a", has_text=re.compile(r"^5")).wait_for()
 
     await page.locator(".stepper > a").click()
+    # What is typed above is also what moves, in the unit of the stock, unless another amount is typed there.
+    moving, opening = page.locator("#move-quantity"), page.locator("#open-quantity")
+    await expect(moving).to_have_value("5")
+    await amount.press_sequentially("32")
+    await expect(moving).to_have_value("32")
+    await expect(opening).to_have_value("32")
+    await page.locator("#amount-unit").fill("kg")
+    await expect(moving).to_have_value("5")
+    await expect(opening).to_have_value("1")
+    await page.locator("#amount-unit").fill("piece")
+    await amount.fill("3")
+    await expect(moving).to_have_value("3")
     await page.locator("#act summary", has_text="Move").click()
     await page.get_by_role("combobox", name="To").fill("shelf")
     await page.locator('#act [role="option"]').first.click()
-    await page.locator("#move-quantity").fill("2")
+    await moving.fill("2")
+    await amount.fill("4")
+    await expect(opening).to_have_value("4")
+    await expect(moving).to_have_value("2")
     await page.get_by_role("button", name="Move", exact=True).click()
     await page.locator(".stepper > a", has_text=re.compile(r"^2")).wait_for()
     await page.locator(".stepper > a", has_text=re.compile(r"^3")).wait_for()
@@ -215,8 +253,25 @@ async def test_stub_is_merged_and_comes_back(opener: Opener) -> None:
     assert await box.get_attribute("aria-expanded") == "false"
     await page.get_by_role("button", name="Merge", exact=True).click()
     await shows(page.locator(".card"), "Merged into this item")
-    await page.locator("li", has_text="Merged thing").get_by_role("button", name="Undo", exact=True).click()
+    await page.locator("li", has_text="Merged thing").get_by_role("button", name="Undo", exact=True).wait_for()
+    # The confirmation is nearer.
+    await page.locator(".toast", has_text="The items are merged").get_by_role("button", name="Undo").click()
     await shows(page.locator("h1"), "Merged thing")
+
+
+async def test_a_double_click_opens_a_dialog(opener: Opener) -> None:
+    page = await opener("/items")
+    await new_item(page, "Clicked thing")
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(0.3)
+        # The browser gave up the first request.
+        with suppress(Exception):
+            await route.continue_()
+
+    await page.route("**/list", late)
+    await page.get_by_role("link", name="Add to a shopping list").evaluate("(link) => { link.click(); link.click(); }")
+    await page.locator("dialog[open] .dialog-body form").wait_for()
 
 
 async def test_the_dialog_of_hiding_asks(opener: Opener) -> None:

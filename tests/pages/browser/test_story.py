@@ -39,6 +39,7 @@ async def test_member_story(opener: Opener, site: Server) -> None:
         page = await opener("/sign-in", None)
         keys = Keys(page)
         await keys.start("/sign-in")
+        await page.locator("[name=username]:focus").wait_for()
         await keys.type("member")
         await keys.fill(page.get_by_label("Password"), PASSWORD)
         await page.keyboard.press("Enter")
