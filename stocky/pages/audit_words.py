@@ -19,10 +19,12 @@ ACTIONS: dict[str, Text] = {
     "cancel requested": _("asked to stop"),
     "cancelled": _("stopped"),
     "changed": _("changed"),
+    "confirmed": _("confirmed"),
     "created": _("created"),
     "deleted": _("deleted"),
     "discarded": _("discarded"),
     "dismissed": _("dismissed"),
+    "failed to confirm": _("failed to confirm"),
     "imported": _("imported"),
     "imported again": _("imported again"),
     "fetched": _("fetched"),
@@ -44,6 +46,7 @@ ACTIONS: dict[str, Text] = {
 SUBJECTS: dict[str, Text] = {
     "api_key": _("API key"),
     "backup": _("Backup"),
+    "backup_passphrase": _("Passphrase of the backups"),
     "box": _("Box"),
     "document": _("Document"),
     "import": _("Import"),
@@ -79,7 +82,7 @@ _PAGES = {
     "user": "/people/",
     "webhook": "/hooks/",
 }
-_FIELDS: dict[str, Text] = {
+FIELD_NAMES: dict[str, Text] = {
     "barcode": _("Barcode"),
     "barcodes": _("Barcodes"),
     "batch_id": _("Batch"),
@@ -96,6 +99,7 @@ _FIELDS: dict[str, Text] = {
     "filename": _("File"),
     "from": _("From"),
     "hidden_fields": _("Fields of the old type"),
+    "image_document_id": _("Photo"),
     "into": _("Into"),
     "is_active": _("Active"),
     "items": _("Items"),
@@ -107,10 +111,12 @@ _FIELDS: dict[str, Text] = {
     "min_quantity": _("Minimum"),
     "mode": _("Mode"),
     "name": _("Name"),
+    "needs_review": _("Not named yet"),
     "note": _("Note"),
     "notes": _("Note"),
     "opened_days": _("Keeps once opened"),
     "opened_on": _("Opened on"),
+    "oversell_policy": _("If more is taken than is in stock"),
     "parent_id": _("In"),
     "position": _("Position"),
     "quantity": _("Amount"),
@@ -180,7 +186,7 @@ def describe(entry: AuditEntry, names: Mapping[str, Mapping[int, str]]) -> Recor
 
 
 def _label(field: str) -> Text | str:
-    return _FIELDS.get(field) or field.replace("_", " ")
+    return FIELD_NAMES.get(field) or field.replace("_", " ")
 
 
 def _value(value: Any) -> Text | str:

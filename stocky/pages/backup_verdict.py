@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -17,6 +17,7 @@ from stocky.backup.verdict import BackupState
 from stocky.jobs.schemas import Job
 from stocky.pages.filters import number
 from stocky.pages.languages import Text, _, plural
+from stocky.pages.messages import message
 
 REASONS: dict[Reason, Text] = {
     Reason.API: _("by the API"),
@@ -74,12 +75,22 @@ RECORDS = frozenset({"audit_entry", "auth_revision"})
 _FIRST = ("item", "sku", "stock_event", "location", "box", "shopping_list", "shopping_list_entry", "project")
 
 
+class _Messages:
+    """Messages of the API, in the language of the page when they are printed."""
+
+    def __init__(self, english: Sequence[str]) -> None:
+        self._english = english
+
+    def __str__(self) -> str:
+        return "; ".join(map(message, self._english))
+
+
 class Verdict(Struct, frozen=True):
     """`kind` is good, low or bad; `action` is the next step, on `backup` where it has one."""
 
     kind: Literal["good", "low", "bad"]
     title: Text
-    text: Text | str
+    text: Text | _Messages
     action: Literal["download", "verify", "create"]
     backup: StoredBackup | None = None
 
@@ -116,9 +127,11 @@ def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> 
     backup = judgement.backup
     match judgement.state:
         case BackupState.BROKEN:
-            return Verdict("bad", _("The newest backup does not restore"), judgement.reason, "create", backup)
+            assert backup is not None
+            problems = _Messages(backup.problems)
+            return Verdict("bad", _("The newest backup does not restore"), problems, "create", backup)
         case BackupState.FAILED:
-            return Verdict("bad", _("The last nightly backup failed"), judgement.reason, "create")
+            return Verdict("bad", _("The last nightly backup failed"), _Messages([judgement.reason]), "create")
         case BackupState.NONE:
             text = _("Back up now. It is test-restored at once, to show that it is good.")
             return Verdict("bad", _("There is no backup yet"), text, "create")

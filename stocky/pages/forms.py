@@ -16,7 +16,7 @@ from msgspec import inspect
 
 from stocky.errors import BadRequest, Conflict, Invalid, Stale, StockyError, TooLarge, Unsupported
 from stocky.http.validation_messages import describe_error
-from stocky.pages.languages import ENGLISH, language_of
+from stocky.pages.languages import language_of
 from stocky.pages.messages import message
 from stocky.quantity import read_number
 
@@ -119,6 +119,25 @@ def filled(values: Mapping[str, Any] | msgspec.Struct) -> Form[Any]:
     return Form({name: _shown(value) for name, value in given.items()})
 
 
+def shown_fields(form: Form[Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The hidden fields of a form for `changed_values`: the values that it shows, or showed before it had errors."""
+    return {f"was-{name}": form.text(f"was-{name}", "" if value is None else value) for name, value in shown.items()}
+
+
+def changed_values(values: Values) -> dict[str, list[str]]:
+    """The fields that differ from what the form showed, so that an old form does not put back what others changed.
+
+    A picker, with its id and its text, is one field.
+    """
+    same = {name for name, typed in values.items() if typed == values.get(f"was-{name}")}
+
+    def is_same(name: str) -> bool:
+        bare = name.removesuffix("_text")
+        return all(each in same for each in (bare, f"{bare}_text") if each in values)
+
+    return {name: typed for name, typed in values.items() if not is_same(name)}
+
+
 async def read_form(
     request: Request[Any, Any, Any], kind: type[T], *, boxes: Collection[str] = (), without: Collection[str] = ()
 ) -> Form[T]:
@@ -153,14 +172,13 @@ def parse_form(
     *,
     boxes: Collection[str] = (),
     without: Collection[str] = (),
-    language: str = ENGLISH,
+    language: str | None = None,
 ) -> Form[T]:
     """Reads the fields of `kind` from a form, all errors at once; other fields of the form are ignored.
 
     A field that the form does not have is absent, except for the check `boxes`, which browsers send only when ticked.
     An empty field is an empty text where the type allows one, else None, else absent. Numbers may have a decimal comma,
-    and prices are read as pages in the language show them, with separators of thousands.
-    `without` names fields that no form may set.
+    and with a `language` the separators of thousands that it has. `without` names fields that no form may set.
     """
     found: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -174,9 +192,7 @@ def parse_form(
                 errors[name] = _REQUIRED
             continue
         try:
-            if name == "unit_price":
-                typed = [_ungrouped(each.strip(), language) for each in typed or []]
-            value = _read(typed or [], field.type)
+            value = _read(typed or [], field.type, language)
             if value is not msgspec.UNSET:
                 found[field.name] = msgspec.convert(value, field.type, strict=False)
             elif field.required:
@@ -195,15 +211,15 @@ def parse_form(
         return Form(values, {head: rest} if colon and head.isidentifier() else {"": str(error)})
 
 
-def _read(typed: list[str], annotation: Any) -> Any:
+def _read(typed: list[str], annotation: Any, language: str | None) -> Any:
     """The value of a field to be converted; UNSET for none. Raises ValueError for a text that is not a number."""
     kinds = list(_kinds(inspect.type_info(annotation)))
     if any(isinstance(each, inspect.ListType | inspect.SetType | inspect.FrozenSetType) for each in kinds):
-        return [_read_one(each, _items(kinds)) for each in typed if each.strip()]
-    return _read_one(typed[-1] if typed else "", kinds)
+        return [_read_one(each, _items(kinds), language) for each in typed if each.strip()]
+    return _read_one(typed[-1] if typed else "", kinds, language)
 
 
-def _read_one(text: str, kinds: list[inspect.Type]) -> Any:
+def _read_one(text: str, kinds: list[inspect.Type], language: str | None) -> Any:
     bare = text.strip()
     if any(isinstance(each, inspect.BoolType) for each in kinds):
         if bare.lower() in _YES:
@@ -219,7 +235,7 @@ def _read_one(text: str, kinds: list[inspect.Type]) -> Any:
         return text
     is_whole = any(isinstance(each, inspect.IntType) for each in kinds)
     if is_whole or any(isinstance(each, inspect.FloatType | inspect.DecimalType) for each in kinds):
-        return _read_number(bare, is_whole=is_whole)
+        return _read_number(bare if language is None else _ungrouped(bare, language), is_whole=is_whole)
     return bare
 
 
@@ -237,16 +253,16 @@ def _read_number(text: str, *, is_whole: bool) -> int | float:
         raise ValueError("must be a whole number") from None
 
 
-def _ungrouped(price: str, language: str) -> str:
-    """A price without the separators of thousands that a language has.
+def _ungrouped(number: str, language: str) -> str:
+    """A number without the separators of thousands that a language has.
 
     Raises ValueError for one whose only mark may be either.
     """
     separator, decimal = (".", ",") if language == "de" else (",", ".")
-    compact = price.translate(_BLANKS)
+    compact = number.translate(_BLANKS)
     whole, mark, decimals = compact.partition(decimal)
     if not _GROUPED[separator].fullmatch(whole):
-        return price
+        return number
     plain = whole.replace(separator, "")
     if not mark and whole.count(separator) == 1:
         raise ValueError(f"may be {plain} or {whole.replace(separator, decimal)}; write it without {separator}")

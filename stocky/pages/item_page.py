@@ -69,6 +69,8 @@ async def show(
     # A transfer has two events, so that it takes two for a line.
     lines = (await describe_events(read, (await list_events(read, item_id=item_id, limit=2 * LINES)).events))[:LINES]
     can_change = user.user.role in (Role.ADMIN, Role.MEMBER)
+    merges = await list_merges(read, item_id, skip=0, limit=_MOST_MERGES)
+    source = request.query_params.get("source")
     return page(
         request,
         "item.html",
@@ -87,7 +89,9 @@ async def show(
         last_price=await find_last_price(read, item_id),
         prices=await price_skus(read, [item_id]),
         loans=await list_loans(read, item_id=item_id, skip=0, limit=_MOST_LOANS),
-        merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
+        merges=merges,
+        # Its confirmation can undo it.
+        just_merged=next((each for each in merges if each.undoable_until and str(each.source_id) == source), None),
         can_change=can_change and item.merged_into_id is None,
         policies={value: label for value, label, _ in OVERSELL_POLICIES},
         suggestions=await shown_suggestions(request, read, item_id) if can_change and item.is_active else None,

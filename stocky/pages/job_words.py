@@ -108,10 +108,8 @@ class JobCard(Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """How the card is drawn: running, done or failed; a cancelled one like a failed one."""
-        if not self.job.status.is_final:
-            return "running"
-        return "done" if self.job.status is JobStatus.DONE else "failed"
+        """How the card is drawn: running, done, failed or cancelled."""
+        return "running" if not self.job.status.is_final else self.job.status.value
 
     @property
     def waits_for(self) -> Text | str:
@@ -169,7 +167,11 @@ def job_card(job: Job) -> JobCard:
 async def running_backups(read: Connection, jobs: Jobs) -> list[JobCard]:
     """The running jobs of backups, of all users, with their latest progress."""
     running = await repository.list_jobs(read, skip=0, limit=_MOST_RUNNING, status=JobStatus.RUNNING)
-    found = [await jobs.look(each.id) for each in running if each.kind.startswith("backup.")]
+    found = [
+        await repository.get_job(read, each.id, jobs.progress_here(each.id))
+        for each in running
+        if each.kind.startswith("backup.")
+    ]
     return [job_card(each) for each in found if not each.status.is_final]
 
 

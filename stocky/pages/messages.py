@@ -42,6 +42,7 @@ MESSAGES: tuple[Text, ...] = (
     _("must be a time like 2026-01-31T12:00:00Z"),
     _("must be a time of day from 00:00 to 23:59"),
     _("must be in the future"),
+    _("must not be in the past"),
     _("Text may not contain NUL characters"),
     _("The date is too far away; choose another one"),
     # Of accounts.
@@ -58,6 +59,7 @@ MESSAGES: tuple[Text, ...] = (
     # Of items.
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
     _("There is no location %(text)s; type its whole name or path"),
+    _("There is no person %(text)s; type the whole name, or add a new person"),
     _("there is nothing to move: no stock, or all of it is there already"),
     _("there is nothing to move: the rest is lent; return it first"),
     _("choose one of the list"),
@@ -70,6 +72,7 @@ MESSAGES: tuple[Text, ...] = (
     _("Choose another one to combine it with"),
     _("there is none of this name"),
     _("It has a name by now, or is hidden already"),
+    _("%(name)s was named, merged or hidden in the meantime; nothing was changed"),
     # Of custom fields.
     _("must be a number such as 4.7 or 0.0000047"),
     _("must have at most %(count)s digits"),
@@ -125,7 +128,33 @@ MESSAGES: tuple[Text, ...] = (
     _("Less than 1 GiB is free on the disk of the data. Free some space before backups fail."),
     _("Less than 1 GiB is free on the disk of the backups. Free some space before backups fail."),
     _("The job %(kind)s failed: %(reason)s"),
-    _("Webhook %(id)s was disabled: %(reason)s"),
+    _("Webhook %(id)s was disabled: %(problem)s"),
+    # Of deliveries of webhooks.
+    _("its receiver has accepted nothing since %(moment)s UTC; it %(problem)s"),
+    _("its receiver %(problem)s"),
+    _("got no message: it cannot be signed (%(reason)s); rotate the secret"),
+    _("was not reached: internal error (%(reason)s); see the log"),
+    _(
+        "was not contacted: the trusted certificates cannot be read (%(reason)s; check SSL_CERT_FILE and SSL_CERT_DIR"
+        " if they are set)"
+    ),
+    _("did not answer within %(seconds)s seconds"),
+    _("cannot be reached: the name %(host)s cannot be resolved"),
+    _("cannot be reached (%(reason)s)"),
+    _("answered %(status)s: redirects are not followed; set the url to the redirect's target"),
+    _("answered 410: it accepts no more messages"),
+    # Behind the others that it would match as well.
+    _("answered %(status)s"),
+    _(
+        "%(host)s is a private address; webhooks are sent to public addresses only. To allow it, set"
+        " STOCKY_WEBHOOKS_TO_PRIVATE=true and restart Stocky"
+    ),
+    _(
+        "%(host)s has the private address %(address)s; webhooks are sent to public addresses only. To allow it, set"
+        " STOCKY_WEBHOOKS_TO_PRIVATE=true and restart Stocky"
+    ),
+    _("%(host)s is an address to which webhooks are never sent"),
+    _("%(host)s has the address %(address)s to which webhooks are never sent"),
     _(
         "The clock of this server went back: something was recorded at %(then)s UTC, but now it is %(now)s UTC. Check"
         " the clock (NTP)"
@@ -160,6 +189,11 @@ MESSAGES: tuple[Text, ...] = (
     _("There is no type %(name)s any more; reject the suggestion"),
     _("The suggestion %(text)s was accepted before; nothing was changed"),
     _("The suggestion %(text)s was rejected before; nothing was changed"),
+    _("%(name)s has %(count)s tags, the most of an item; remove one, or reject the suggestion"),
+    # Before the next one, which it would match as well.
+    _("The location %(id)s is no longer in use; make it active again first"),
+    _("%(name)s is no longer in use; make it active again first"),
+    _("The item was changed since you read it (version %(version)s now); read it again and repeat"),
     _(
         "The model's answer is not the JSON that was asked for, so nothing was stored; ask again, or set"
         " STOCKY_AI_MODEL to another model"
@@ -172,12 +206,56 @@ MESSAGES: tuple[Text, ...] = (
     _("The model's server %(server)s cannot be reached%(reason)s; check that it runs, and STOCKY_AI_BASE_URL"),
     _("The model's server %(server)s refuses the key%(reason)s; check STOCKY_AI_API_KEY"),
     _(
+        "The model's server %(server)s does not know the model or the path%(reason)s; check STOCKY_AI_MODEL and"
+        " STOCKY_AI_BASE_URL"
+    ),
+    _("The model's server %(server)s accepts no more requests now, wait %(seconds)s seconds (%(reason)s)"),
+    _("The model's server %(server)s accepts no more requests now (%(reason)s)"),
+    _("The model's server %(server)s sent no answer of the protocol (the answer is empty)"),
+    _("The model's server %(server)s sent no answer of the protocol"),
+    _("The model's server %(server)s sent more than an answer can need"),
+    _(
+        "The model's server %(server)s was not asked: the trusted certificates cannot be read (%(reason)s; check"
+        " SSL_CERT_FILE and SSL_CERT_DIR if they are set)"
+    ),
+    _(
+        "The model's server %(server)s answered %(status)s: redirects are not followed; set STOCKY_AI_BASE_URL to the"
+        " redirect's target"
+    ),
+    # Behind the others of the server, some of which it would match as well.
+    _("The model's server %(server)s answered %(status)s"),
+    _("The model's answer could not be read (%(reason)s)"),
+    _(
         "The datasheet was not fetched: %(host)s is a private address; datasheets are fetched from public addresses"
         " only. To allow it, set STOCKY_WEBHOOKS_TO_PRIVATE=true and restart Stocky"
     ),
     _("The datasheet was not fetched: its server answered %(status)s; try again later, or reject it"),
+    _(
+        "The datasheet was not fetched: %(host)s has the private address %(address)s; datasheets are fetched from"
+        " public addresses only. To allow it, set STOCKY_WEBHOOKS_TO_PRIVATE=true and restart Stocky"
+    ),
+    _("The datasheet was not fetched: %(host)s is an address from which datasheets are never fetched"),
+    _("The datasheet was not fetched: %(host)s has the address %(address)s from which datasheets are never fetched"),
+    _("The datasheet was not fetched: its server answered %(status)s; reject the suggestion"),
+    _("The datasheet was not fetched: its server does not exist; reject the suggestion"),
+    _("The datasheet was not fetched: its server cannot be reached (%(reason)s); try again later, or reject it"),
+    _("The datasheet was not fetched: the name of its server cannot be resolved; try again later, or reject it"),
+    _("The datasheet was not fetched: it was not complete within %(seconds)s seconds; try again later, or reject it"),
+    _(
+        "The datasheet was not fetched: the trusted certificates cannot be read (%(reason)s; check SSL_CERT_FILE and"
+        " SSL_CERT_DIR if they are set); try again later, or reject it"
+    ),
+    _("The datasheet was not fetched: it redirects to something other than http and https"),
+    _("The datasheet was not fetched: it redirects more than %(count)s times"),
+    _("The datasheet was not stored: it is larger than %(size)s MiB"),
+    _("The datasheet was not stored: it is compressed and not a PDF"),
     _("The datasheet was not stored: its content is not a PDF"),
     _("The datasheet was not stored: it is %(type)s and not a PDF"),
+    _("The PDF is damaged: its end is missing"),
+    _("The file has other data after the PDF; open it and save it again without that"),
+    _("The file is also a ZIP file; send a file of one format"),
+    _("The suggestion was decided meanwhile, so its datasheet was not stored"),
+    _("Access denied. %(name)s, who accepted the datasheet, may no longer add documents"),
     # Of backups.
     _("Full restore completed: %(rows)s rows in %(tables)s tables. The previous data is in %(file)s."),
     _("The backup is complete and can be restored."),
@@ -209,6 +287,51 @@ MESSAGES: tuple[Text, ...] = (
     _("%(name)s is not named like a backup (%(names)s); choose one made by Stocky"),
     _("Invalid gzip file: it is neither gzip nor SQL text of a backup"),
     _("Invalid gzip file: it is truncated. Create or download it again"),
+    _("Invalid gzip file: it is damaged (%(reason)s). Create or download it again"),
+    _("Invalid gzip file: it is packed more than %(count)s times; unpack it with 'gunzip'"),
+    _("Invalid gzip file: %(problem)s"),
+    _("The backup is not SQL text: it contains NUL characters"),
+    _("The backup is not SQL text: it is not in UTF-8. If an editor saved it in another encoding, save it as UTF-8"),
+    _("The backup is not SQL text: %(problem)s"),
+    _("it is a zip file; restore a Stocky archive directly, not inside another file"),
+    _("it is packed with 7-Zip; unpack it"),
+    _("it is packed with RAR; unpack it"),
+    _("it is packed with %(name)s; unpack it with %(command)s"),
+    _("it is encrypted with age; decrypt it with 'age -d'"),
+    _("it is a gzip file in base64; decode it with 'base64 -d'"),
+    _("an editor saved it as UTF-16; save it as UTF-8"),
+    _("a program treated the gzip file as text and replaced bytes; download it again as a file"),
+    _("it is a web page; an error message was saved instead of the backup. Download it again"),
+    _("it is JSON; an error message was saved instead of the backup. Download it again"),
+    _("Its first lines are missing"),
+    _("This is not a Stocky backup. %(problem)s"),
+    _("The backup is truncated: its last line is missing. Create or download it again"),
+    _(
+        "The backup is damaged: its text does not match the checksum in its last line. Use an undamaged copy. The"
+        " first fault: %(problem)s"
+    ),
+    _(
+        "The backup is damaged: its text does not match the checksum in its last line%(rest)s. Use an undamaged"
+        " copy. For a backup that you edited on purpose, repeat it with accept_edited=true (--accept-edited)"
+    ),
+    _(
+        "The backup is damaged: its text does not match the checksum in its last line. Use an undamaged copy. For a"
+        " backup that you edited on purpose, repeat it with accept_edited=true (--accept-edited)"
+    ),
+    _("The backup is damaged: something follows its last line"),
+    _("The backup is damaged: the rows of %(table)s do not match its last line (%(count)s read, %(other)s written)"),
+    _("The backup is damaged: %(problem)s"),
+    _("The backup cannot be restored: %(reason)s"),
+    _("The backup unpacks to far more bytes than text would; it was not made by Stocky"),
+    _("Backup file is corrupted: %(reason)s"),
+    _("The database file is damaged, or not Stocky's: %(reason)s"),
+    _("The database file is damaged: %(reason)s. Restore a backup instead"),
+    _("The file is a SQLite database, but not Stocky's: no migration was applied to it"),
+    _("Statement %(number)s of the backup is rejected: %(reason)s"),
+    _("%(file)s is an increment, and the backup that it continues is missing"),
+    _("It continues %(file)s, which does not restore"),
+    _("%(file)s is damaged: its SHA-256 is not the one it was made with"),
+    _("%(table)s: %(count)s of %(total)s rows restored, or with different content"),
     _("interrupted: Stocky was stopped while the job was running"),
     _("interrupted: the process of the job has ended"),
     _("cancelled by %(name)s"),
@@ -220,12 +343,17 @@ MESSAGES: tuple[Text, ...] = (
         " Wait until it ends"
     ),
     _("Job %(id)s cannot be cancelled now: it is ending"),
-    _("Job %(id)s has ended; it is %(status)s"),
+    _("Job %(id)s has ended; it is %(state)s"),
+    _("Job %(id)s is %(state)s; only a job that failed or was cancelled can be run again"),
+    _("Job %(id)s was run again already; it is %(state)s"),
+    _("Job %(id)s is %(state)s; only a failed job can be dismissed"),
     _("Jobs of the kind %(kind)s cannot be run again; start a new one"),
     _("The uploaded file is not stored any more; import it again"),
     _("Internal error; see the log"),
+    _("The job ended, but its result could not be stored; see the log"),
     _("Backups are not copied off site: %(reason)s"),
     _("%(path)s does not exist; mount the share and create the directory on it, or correct STOCKY_OFFSITE_URL"),
+    _("At most %(count)s labels are printed at once"),
     # Of the rules for labels of scales.
     _("must be 2 or 02, perhaps with further digits behind it"),
     _(
@@ -248,6 +376,69 @@ MESSAGES: tuple[Text, ...] = (
     _("Some barcodes may lack a leading zero: %(samples)s"),
     _("No column holds a location; name the location of all rows"),
     _("Choose the project that needs the parts, or name a new one"),
+    _("%(problem)s (and %(count)s more)"),
+    _("%(text)s is a barcode that a spreadsheet shortened; format its column as text"),
+    _(
+        "%(text)s is a barcode that a spreadsheet wrote as a number, and the check digit of %(number)s is wrong;"
+        " format its column as text"
+    ),
+    _("%(text)s is a command for a scanner, not a barcode"),
+    _("%(text)s is not a barcode"),
+    _("The barcode is blank"),
+    _("The barcode %(barcode)s is listed twice"),
+    _("The pack quantity of %(barcode)s must be more than 0"),
+    _("There are %(number)s barcodes; an item has %(bound)s at most"),
+    _("There are %(number)s tags; an item has %(bound)s at most"),
+    _("%(text)s is too long for a tag; separate tags with ;"),
+    _("It has %(number)s characters; the maximum is %(bound)s"),
+    _("%(text)s is not an item code of four letters"),
+    _("%(text)s is not a link that begins with https://"),
+    _("%(text)s is not a name"),
+    _("%(text)s is not a unit; remove characters that are not text"),
+    _("%(text)s is not the number of a lot; remove characters that are not text"),
+    _("%(text)s is not a serial number; remove characters that are not text"),
+    _("A minimum is at least 0"),
+    _("A reorder quantity is more than 0"),
+    _("%(text)s is not a whole number from 1"),
+    _("%(text)s is not a number"),
+    _("%(number)s has more than three decimals"),
+    _("%(number)s has more than six decimals"),
+    _("%(number)s is too large; a quantity is at most %(bound)s"),
+    _("%(number)s is too large; a price is at most %(bound)s"),
+    _("%(text)s is not a price: a number, with its currency and with /kg or per kg, if any"),
+    _("%(text)s is not a price"),
+    _("A price is at least 0"),
+    _("%(text)s may be %(number)s (decimal=%(mark)s) or %(other)s (decimal=%(second)s); set decimal"),
+    _("%(number)s days are more than %(bound)s"),
+    _("%(text)s is not one of %(values)s"),
+    _("%(text)s is not a date; write it as 2026-12-31"),
+    _("%(text)s is not a date in the order %(samples)s"),
+    _("%(text)s is a date in an order that is not known; set %(names)s"),
+    _("Several items have the name %(text)s; name it by code or barcode"),
+    _("Several items have the maker's part number %(text)s; name it by code or barcode"),
+    _("%(count)s items have the name %(text)s; use code or barcode"),
+    _("%(count)s items have the maker's part number %(text)s; use code or barcode"),
+    _("Row %(number)s counts the same stock; add up the two, or use stock=add"),
+    _("Row %(number)s is about the same item with another value; change it there"),
+    _("Row %(number)s gives the barcode %(barcode)s to another item"),
+    _("Row %(number)s gives the barcode %(barcode)s to another part"),
+    _("With the rows before it the quantity is too large"),
+    _("The row has no name and no part number, and no item has its code or barcode"),
+    _("No item has its part number, barcode, code or name; unmatched=create adds one, unmatched=text the name"),
+    _("The row names no item: code, barcode, name and manufacturer_code are empty"),
+    _("The row names no item: %(name)s is empty"),
+    _("No such item exists, and a new item needs a name"),
+    _("Stock cannot be set below 0; book a removal instead"),
+    _("The price is that of one %(unit)s, and the stock is counted in %(other)s"),
+    _("The stock there is counted in %(unit)s; %(other)s cannot be converted to it"),
+    _("There is no location %(number)s in box %(box)s; create the box first"),
+    _("There is no location %(text)s, and create_locations is false"),
+    _("%(text)s is not a path: each name in it has 1 to 200 characters"),
+    _("The barcode %(barcode)s belongs to %(name)s"),
+    _("The file is empty; its first row has to name the columns"),
+    _("The first row has to name the columns; is this a CSV file, and in which encoding?"),
+    _("The file is neither UTF-8 nor in another known encoding; save the table as CSV (UTF-8)"),
+    _("The quotation mark opened in line %(number)s is never closed"),
     # Of loans.
     _("%(name)s was returned already: nothing of this loan is at %(person)s"),
     _("Only %(number)s of this loan of %(name)s is at %(person)s; %(wanted)s cannot be returned"),
@@ -293,6 +484,7 @@ MESSAGES: tuple[Text, ...] = (
     _("No %(name)s in stock to take"),
     _("Name the location: %(name)s is at no location yet"),
     _("Name the location: all of %(name)s is lent"),
+    _("Choose where it goes"),
     _("All of %(name)s is at that location already"),
     _("Name the location: %(name)s is at %(count)s locations"),
     _(
@@ -311,6 +503,7 @@ MESSAGES: tuple[Text, ...] = (
     _("looks like a date and is none; if it is the lot's number, send expiry_date, too"),
     _("SKU %(id)s of %(name)s is opened already"),
     _("%(name)s holds more than %(count)s lots; move some of them at a time"),
+    _("This scan is not recorded any more, since a backup was restored; nothing was undone"),
     # Warnings of scans.
     _("%(code)s was probably misread: its check digit is %(digit)s and should be %(right)s. Scan it again"),
     _("Less was in stock than requested; all of it was taken"),
@@ -337,6 +530,8 @@ _SAMPLES: tuple[Text, ...] = (
     _("month, day, year"),
     _("year, month, day"),
 )
+# The states of jobs, as messages about them name them.
+_STATES: tuple[Text, ...] = (_("queued"), _("running"), _("done"), _("failed"), _("cancelled"))
 
 
 def message(english: str) -> str:
@@ -359,6 +554,10 @@ def _translated(english: str, texts: tuple[Text, ...]) -> str:
             values = found.groupdict()
             if "samples" in values:
                 values["samples"] = "; ".join(_translated(each, _SAMPLES) for each in values["samples"].split("; "))
+            if "problem" in values:
+                values["problem"] = _translated(values["problem"], MESSAGES)
+            if "state" in values:
+                values["state"] = _translated(values["state"], _STATES)
             return str(text.with_values(values))
     return english
 

@@ -43,8 +43,13 @@ async def read_item_or_words(request: Request[Any, Any, Any], database: Database
     return {**typed, "item_id": [""], "text": [typed.get("item_id_text", [""])[-1]]}
 
 
-async def pick_location(read: Connection, typed: Typed, name: str = "location_id") -> None:
-    """Sets `name` to the id of the location whose name or path was typed. Raises Invalid when it is not one."""
+async def pick_location(
+    read: Connection, typed: Typed, name: str = "location_id", kind: LocationKind | None = None
+) -> None:
+    """Sets `name` to the id of the location whose name or path was typed. Raises Invalid when it is not one.
+
+    With a `kind`, a part of a name finds only locations of it.
+    """
     text = _text_to_find(typed, name)
     if text:
         try:
@@ -52,9 +57,9 @@ async def pick_location(read: Connection, typed: Typed, name: str = "location_id
         except Conflict as ambiguous:
             raise Invalid(ambiguous.detail, field=name) from None
         except NotFound:
-            near = await location_repository.list_locations(read, skip=0, limit=2, search=text)
+            near = await location_repository.list_locations(read, skip=0, limit=2, search=text, kind=kind)
             if len(near) != 1:
-                raise Invalid(f"There is no location {text[:100]!r}; type its whole name or path", field=name) from None
+                raise Invalid(_no_location(text[:100], kind), field=name) from None
             found = near[0]
         typed[name] = [str(found.id)]
 
@@ -67,20 +72,29 @@ async def find_items(read: Connection, text: str) -> list[Item]:
 
 
 async def find_locations(read: Connection, text: str) -> list[Location]:
-    """The answers of a location picker, by path; persons only for a text that names them."""
+    """The answers of a location picker, best first; persons only for a text that names them."""
     return await _find_locations(read, text, None if text else LocationKind.PLACE)
 
 
 async def find_persons(read: Connection, text: str) -> list[Location]:
-    """The answers of a picker of persons, by path."""
+    """The answers of a picker of persons, best first."""
     return await _find_locations(read, text, LocationKind.PERSON)
 
 
 async def _find_locations(read: Connection, text: str, kind: LocationKind | None) -> list[Location]:
-    found = await location_repository.list_locations(
-        read, skip=0, limit=SHOWN_LOCATIONS, search=text or None, kind=kind
-    )
-    return sorted(found, key=lambda each: each.path.casefold())
+    found = await location_repository.suggest_locations(read, text or None, limit=SHOWN_LOCATIONS, kind=kind)
+    # Names that begin with the text come first; the sort is stable.
+    return sorted(found, key=lambda each: (each.loc_no is not None, not _begins(each, text)))
+
+
+def _begins(location: Location, text: str) -> bool:
+    return bool(text) and location.name.casefold().startswith(text.casefold())
+
+
+def _no_location(text: str, kind: LocationKind | None) -> str:
+    if kind is LocationKind.PERSON:
+        return f"There is no person {text!r}; type the whole name, or add a new person"
+    return f"There is no location {text!r}; type its whole name or path"
 
 
 def _text_to_find(typed: Typed, name: str) -> str:

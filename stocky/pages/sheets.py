@@ -139,7 +139,8 @@ async def choose(read: Connection, form: LabelsForm) -> Chosen:
     item_ids = ids_of(form.items, form.item_id)
     by_id = await catalogue.get_items(read, set(item_ids)) if item_ids else {}
     if form.locations == ALL:
-        found = await locations.list_locations(read, skip=0, limit=MOST_LABELS)
+        # One more than are printed at once, so that a larger number is refused.
+        found = await locations.list_locations(read, skip=0, limit=MOST_LABELS + 1)
     else:
         location_ids = ids_of(form.locations, form.location_id)
         known = await locations.get_locations(read, set(location_ids))

@@ -16,9 +16,9 @@ from stocky.catalogue.schemas import Item, ItemType, Location, NewItemType
 from stocky.db import Connection, Database
 from stocky.errors import Invalid
 from stocky.names import name_key
-from stocky.pages.forms import Form, parse_form, read_values
+from stocky.pages.forms import Form, changed_values, parse_form, read_values
 from stocky.pages.pickers import pick_item, pick_location
-from stocky.schema import MAX_ID
+from stocky.schema import MAX_ID, LocationKind
 
 T = TypeVar("T", bound=Struct)
 
@@ -31,22 +31,27 @@ async def find_item(read: Connection, form: Form[Any], name: str) -> Item:
     return await catalogue.get_item(read, _chosen(form, name))
 
 
-async def find_location(read: Connection, form: Form[Any], name: str) -> Location:
+async def find_location(read: Connection, form: Form[Any], name: str, kind: LocationKind | None = None) -> Location:
     """The location of a picker. Raises Invalid for an empty field, or a text that is not of one location; NotFound."""
-    await pick_location(read, form.values, name)
+    await pick_location(read, form.values, name, kind)
     return await location_repository.get_location(read, _chosen(form, name))
 
 
 async def read_placed(
     request: Request[Any, Any, Any], database: Database, kind: type[T], *, without: Collection[str] = ()
 ) -> Form[T]:
-    """The form of a location or a box with a picker `parent_id`: what that is in, or nothing for an empty field."""
+    """The form of a location or a box with a picker `parent_id`: what that is in, or nothing for an empty field.
+
+    What differs from the values that it showed, for a form with `shown_fields`.
+    """
     values = await read_values(request)
+    changed = changed_values(values)
     form: Form[T] = Form(values)
     with form.catching():
         async with database.read() as read:
-            await pick_location(read, values, "parent_id")
-        return parse_form(values, kind, without=without)
+            await pick_location(read, changed, "parent_id")
+        form = parse_form(changed, kind, without=without)
+        form.values = values | changed
     return form
 
 

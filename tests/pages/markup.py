@@ -23,13 +23,17 @@ class Form(NamedTuple):
 
 
 class Page(HTMLParser):
-    """A parsed page; `faults` says what is wrong with it."""
+    """A parsed page; `faults` says what is wrong with it.
+
+    `requests` are its addresses, each with its method; that of a script's address is empty.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.faults: list[str] = []
         self.ids: list[str] = []
         self.links: list[str] = []
+        self.requests: list[tuple[str, str]] = []
         self.forms: list[Form] = []
         self.language = self.title = ""
         self._headings = 0
@@ -76,6 +80,7 @@ class Page(HTMLParser):
         if tag == "img" and given.get("alt") is None:
             self.faults.append(f"a picture without alt: {self.get_starttag_text()}")
         self.links += [given[name] or "" for name in ("href", "action", "src") if given.get(name)]
+        self._take_requests(tag, given)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -94,6 +99,17 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._stack[-1:] == ["title"]:
             self.title += data
+
+    def _take_requests(self, tag: str, given: dict[str, str | None]) -> None:
+        for name, value in given.items():
+            if not value:
+                continue
+            if name in ("href", "src"):
+                self.requests.append(("GET", value))
+            elif name == "formaction" or (name == "action" and tag == "form"):
+                self.requests.append((self.forms[-1].method.upper(), value))
+            elif name.startswith("data-") and value.startswith("/"):
+                self.requests.append(("", value))
 
     def _take_input(self, given: dict[str, str | None]) -> None:
         if self.forms and "form" in self._stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from random import Random
 from typing import Any
 
 import zxingcpp
@@ -33,8 +34,9 @@ def photo(code: Image.Image, size: tuple[int, int] = (640, 480), degrees: float 
 
 
 def noisy(picture: Image.Image, strength: float = 0.25) -> Image.Image:
-    """The picture with noise over all of it."""
-    return Image.blend(picture, Image.effect_noise(picture.size, 90), strength)
+    """The picture with noise over all of it, always the same."""
+    noise = Random(1).randbytes(picture.width * picture.height)
+    return Image.blend(picture, Image.frombytes("L", picture.size, noise), strength)
 
 
 def encoded(picture: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:

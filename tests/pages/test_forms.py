@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.catalogue.schemas import ItemChange, NewItem
 from stocky.errors import BadRequest, NotFound, Stale
-from stocky.pages.forms import Form, filled, parse_form
+from stocky.pages.forms import Form, changed_values, filled, parse_form, shown_fields
 from stocky.quantity import Quantity
 from stocky.schema import AnyCase
 
@@ -85,6 +85,27 @@ def test_odd_numbers_are_refused(text: str) -> None:
     assert thing(name="Tea", amount=text).errors.keys() == {"amount"}
     if text != "1.00012345678901234567":
         assert thing(name="Tea", count=text).errors.keys() == {"count"}
+
+
+@pytest.mark.parametrize(
+    ("text", "german", "english"),
+    [
+        ("1.500", None, 1.5),
+        ("1,500", 1.5, None),
+        ("1.500,25", 1500.25, None),
+        ("1,500.25", None, 1500.25),
+        ("1.500.000", 1_500_000, None),
+        ("1.5", 1.5, 1.5),
+        ("0.125", 0.125, 0.125),
+        ("1500", 1500, 1500),
+    ],
+)
+def test_numbers_with_separators_of_thousands(text: str, german: float | None, english: float | None) -> None:
+    for language, number in (("de", german), ("en", english)):
+        form = parse_form({"name": ["Tea"], "amount": [text]}, Thing, language=language)
+        assert (form.data.amount if form.has_data else None) == number, language
+    unclear = parse_form({"name": ["Tea"], "amount": ["1.500"]}, Thing, language="de")
+    assert unclear.errors == {"amount": "may be 1500 or 1,500; write it without ."}
 
 
 def test_whole_numbers() -> None:
@@ -162,3 +183,30 @@ def test_errors_of_the_work() -> None:
         raise NotFound("Nothing is there")
     form.refuse(BadRequest("Not shown", field="elsewhere"))
     assert "elsewhere: Not shown" in form.general_error
+
+
+@pytest.mark.parametrize(
+    ("sent", "changed"),
+    [
+        ({"name": "Tea", "was-name": "Tea"}, {}),
+        ({"name": "Tea", "was-name": ""}, {"name": "Tea"}),
+        ({"name": "Tea"}, {"name": "Tea"}),
+        ({"place": "1", "was-place": "1", "place_text": "Shelf", "was-place_text": "Shelf"}, {}),
+        (
+            {"place": "", "was-place": "", "place_text": "", "was-place_text": "Shelf"},
+            {"place": "", "place_text": ""},
+        ),
+        (
+            {"place": "2", "was-place": "1", "place_text": "Shelf", "was-place_text": "Shelf"},
+            {"place": "2", "place_text": "Shelf"},
+        ),
+    ],
+)
+def test_changed_values(sent: dict[str, str], changed: dict[str, str]) -> None:
+    values = changed_values({name: [value] for name, value in sent.items()})
+    assert {name: value for name, [value] in values.items() if not name.startswith("was-")} == changed
+
+
+def test_shown_fields_stay_after_an_error() -> None:
+    assert shown_fields(Form(), {"name": "Tea", "note": None}) == {"was-name": "Tea", "was-note": ""}
+    assert shown_fields(Form({"was-name": ["Coffee"]}), {"name": "Tea"}) == {"was-name": "Coffee"}

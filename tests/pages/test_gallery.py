@@ -20,10 +20,10 @@ from stocky.pages.rendering import load_environment
 from stocky.schema import StorageType
 from stocky.stock.event_lines import EventNames, Line
 from stocky.stock.schemas import StockEvent
+from tests.browsers import PROGRAM, needs_chromium
 
 PAGES = Path(__file__).parents[2] / "stocky" / "pages"
 STATIC = PAGES / "static"
-CHROMIUM = Path("/usr/bin/chromium")
 ORIGIN = "http://stocky.test"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'"
@@ -32,7 +32,7 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", 
 VOID = {"meta", "link", "img", "input", "use", "rect", "path", "br", "hr"}
 # What the first view of a page loads; its goals, in bytes gzipped.
 SIZES = {"app.css": 13312, "icons.svg": 5120, "app.js": 2048, "times.js": 1024, "theme.js": 1024}
-ALL_SCRIPTS = 44 * 1024
+ALL_SCRIPTS = 46 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -127,14 +127,14 @@ def test_scripts_that_are_imported_exist() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")
+@needs_chromium
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(gallery: str, theme: str) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
         for width in (1280, 320):
             page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
             faults: list[str] = []

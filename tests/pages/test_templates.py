@@ -68,6 +68,13 @@ def test_inline_code_is_found() -> None:
     assert ELSEWHERE.findall("//cdn.example")
 
 
+def test_long_words_of_messages_are_hyphenated() -> None:
+    style = (assets.DIRECTORY / "app.css").read_text("utf-8")
+    assert ".result, .error { hyphens: auto; }" in style
+    # By the language of the page.
+    assert '<html lang="{{ language }}"' in (words.TEMPLATES / "base.html").read_text("utf-8")
+
+
 def test_dark_colours_are_the_same_by_device_and_by_choice() -> None:
     style = (assets.DIRECTORY / "app.css").read_text("utf-8")
     by_device, by_choice = (

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from jinja2 import nodes
 
+from stocky.catalogue.schemas import ItemChange, NewItem
+from stocky.imports.fields import FIELDS
+from stocky.pages.audit_words import FIELD_NAMES
+from stocky.pages.import_forms import FIELD_WORDS
 from stocky.pages.languages import DIRECTORY, catalogue, current, gettext, ngettext, plural, preferred
-from stocky.pages.messages import message
+from stocky.pages.messages import message, translate
 from stocky.stock.models import LotKey
 from tests.pages import words
 
@@ -44,7 +48,18 @@ def test_every_text_is_translated(language: str) -> None:
     translations = words.translations(language)
     assert set(words.used()) - set(translations) == set(), "make words adds them"
     assert set(translations) - set(words.used()) == set(), "make words removes them"
-    assert [each.text for each, strings in translations.items() if not all(strings)] == []
+    missing = [each.text for each, strings in translations.items() if not all(strings)]
+    assert missing == [], f"translate them in stocky/pages/languages/{language}.po"
+
+
+def test_every_field_of_an_item_has_a_name_in_the_history() -> None:
+    fields = {*NewItem.__struct_fields__, *ItemChange.__struct_fields__}
+    # The history says that it is the main barcode.
+    assert fields - FIELD_NAMES.keys() == set(), "name it in stocky/pages/audit_words.py"
+
+
+def test_every_column_of_an_import_has_a_name() -> None:
+    assert {field.name for field in FIELDS} <= FIELD_WORDS.keys(), "name it in stocky/pages/import_forms.py"
 
 
 @pytest.mark.parametrize("language", words.TRANSLATED)
@@ -63,7 +78,7 @@ def test_translations_have_the_same_placeholders(language: str) -> None:
 
 @pytest.mark.parametrize("language", words.TRANSLATED)
 def test_file_is_as_the_command_writes_it(language: str) -> None:
-    assert (DIRECTORY / f"{language}.po").read_text("utf-8") == words.written(language)
+    assert (DIRECTORY / f"{language}.po").read_text("utf-8") == words.written(language), "run make words"
 
 
 @pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
@@ -108,6 +123,11 @@ def test_texts_are_translated_when_they_are_printed() -> None:
     assert ngettext("de", "No such", "No such many", 3) == "No such many"
 
 
+def test_words_with_two_meanings_have_two_translations() -> None:
+    assert gettext("de", "Dismiss", "job") == "Abhaken"
+    assert gettext("de", "Dismiss") == "Verwerfen"
+
+
 def test_messages_of_the_api_are_translated() -> None:
     token = current.set("de")
     try:
@@ -121,6 +141,87 @@ def test_messages_of_the_api_are_translated() -> None:
     finally:
         current.reset(token)
     assert message("must have at least 8 characters") == "must have at least 8 characters"
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        (
+            "Job 5 is queued; only a job that failed or was cancelled can be run again",
+            "Auftrag 5 kann nicht noch einmal ausgeführt werden (Stand: wartend); das geht nur mit einem"
+            " fehlgeschlagenen oder abgebrochenen",
+        ),
+        ("Job 5 was run again already; it is running", "Auftrag 5 wurde schon noch einmal ausgeführt (Stand: läuft)"),
+        (
+            "Job 5 is done; only a failed job can be dismissed",
+            "Auftrag 5 kann nicht abgehakt werden (Stand: fertig); das geht nur mit einem fehlgeschlagenen",
+        ),
+        ("Job 5 has ended; it is cancelled", "Auftrag 5 ist beendet (Stand: abgebrochen)"),
+        (
+            "The location 5 is no longer in use; make it active again first",
+            "Der Lagerort 5 ist nicht mehr in Gebrauch; erst wieder einblenden",
+        ),
+        (
+            "The model's server ai.example answered 302: redirects are not followed; set STOCKY_AI_BASE_URL to the"
+            " redirect's target",
+            "Der Server des Modells ai.example hat mit 302 geantwortet: Weiterleitungen werden nicht befolgt; in"
+            " STOCKY_AI_BASE_URL das Ziel der Weiterleitung angeben",
+        ),
+        (
+            "The model's server ai.example accepts no more requests now, wait 20 seconds (quota)",
+            "Der Server des Modells ai.example nimmt jetzt keine Anfragen mehr an, 20 Sekunden warten (quota)",
+        ),
+        (
+            "The model's answer could not be read (Not enough memory)",
+            "Die Antwort des Modells war nicht lesbar (Not enough memory)",
+        ),
+        (
+            "Access denied. ada, who accepted the datasheet, may no longer add documents",
+            "Zugriff verweigert. ada hat das Datenblatt angenommen und darf keine Dokumente mehr hinzufügen",
+        ),
+        (
+            "The suggestion was decided meanwhile, so its datasheet was not stored",
+            "Über den Vorschlag wurde inzwischen entschieden, darum wurde sein Datenblatt nicht gespeichert",
+        ),
+        (
+            "Webhook 3 was disabled: its receiver has accepted nothing since 2026-01-31 12:00 UTC; it answered 503",
+            "Webhook 3 wurde abgeschaltet: Der Empfänger hat seit 2026-01-31 12:00 UTC nichts angenommen. Der Empfänger"
+            " hat mit 503 geantwortet",
+        ),
+        (
+            "its receiver answered 410: it accepts no more messages",
+            "Der Empfänger hat mit 410 geantwortet: Er nimmt keine Nachrichten mehr an",
+        ),
+        (
+            "answered 302: redirects are not followed; set the url to the redirect's target",
+            "Der Empfänger hat mit 302 geantwortet: Weiterleitungen werden nicht befolgt; als Adresse das Ziel der"
+            " Weiterleitung angeben",
+        ),
+        (
+            "hook.example has the private address 10.0.0.1; webhooks are sent to public addresses only. To allow it,"
+            " set STOCKY_WEBHOOKS_TO_PRIVATE=true and restart Stocky",
+            "hook.example hat die private Adresse 10.0.0.1, und Webhooks gehen nur an öffentliche. Um es zu erlauben,"
+            " STOCKY_WEBHOOKS_TO_PRIVATE=true setzen und Stocky neu starten",
+        ),
+        ("'lots' is not a number", "'lots' ist keine Zahl"),
+        ("'lots' is not a number (and 2 more)", "'lots' ist keine Zahl (und 2 weitere)"),
+        (
+            "'1.2.26' is not a date in the order year, month, day",
+            "'1.2.26' ist kein Datum in der Reihenfolge Jahr, Monat, Tag",
+        ),
+        (
+            "Invalid gzip file: it is packed with xz; unpack it with 'unxz'",
+            "Ungültige gzip-Datei: mit xz gepackt; entpacken mit 'unxz'",
+        ),
+        (
+            "The backup is damaged: something follows its last line",
+            "Die Sicherung ist beschädigt: auf die letzte Zeile folgt etwas",
+        ),
+    ],
+)
+def test_message_is_translated_whole(english: str, german: str) -> None:
+    """Where two patterns match a message, the one that says more comes first; states of jobs are translated, too."""
+    assert translate("de", english) == german
 
 
 def _bare_texts(source: str) -> Iterator[str]:

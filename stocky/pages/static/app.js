@@ -2,6 +2,7 @@
 import { localize } from "./times.js";
 
 const when = (name, call) => import(`./${name}.js`).then(call);
+const base = document.documentElement.dataset.base.replace(/\/$/, "");
 const ENHANCED = "[data-swap], [data-fetch], [data-upload]";
 
 // Runs for the page and for every fragment that replaces a part of it.
@@ -50,6 +51,7 @@ for (const type of ["focusin", "input"]) {
     if (target.id === "q") when("search", (module) => module[type === "input" ? "type" : "ready"](target));
     else if (target.role === "combobox") when("picker", (module) => module.attach(target));
     else if (target.matches?.("[data-search]") && type === "input") when("search", (module) => module.filter(target));
+    else if (target.form?.dataset.carry && type === "input") when("forms", (module) => module.carry(target.form));
   });
 }
 document.addEventListener("change", ({ target }) => {
@@ -91,8 +93,10 @@ function showWaiting() {
   const { user } = document.querySelector('meta[name="csrf"]').dataset;
   let count = 0;
   try {
-    count = Number(localStorage.getItem(`waiting-${user}`));
-  } catch { /* Without storage no scan can wait. */ }
+    count = Number(localStorage.getItem(`waiting-${user}${base}`));
+  } catch {
+    // Without storage no scan can wait.
+  }
   if (!pill || !user) return;
   pill.querySelector("b").textContent = String(count);
   pill.hidden = !count;
@@ -104,6 +108,7 @@ const sound = document.getElementById("sound-switch");
 if (sound) when("signals", (module) => module.follow(sound));
 // Some browsers ignore autofocus; the wrong field may be out of sight.
 document.querySelector('#main [aria-invalid="true"]')?.focus();
+onhashchange = () => document.querySelector(":target input[id]")?.focus();
 // Absent on plain http, where only browsers' own cache helps.
-navigator.serviceWorker?.register(`${document.documentElement.dataset.base.replace(/\/$/, "")}/sw.js`).catch(() => {});
+navigator.serviceWorker?.register(`${base}/sw.js`).catch(() => {});
 enhance(document);

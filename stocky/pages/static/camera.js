@@ -120,7 +120,8 @@ async function findCodes() {
 }
 
 async function decode(picture) {
-  const response = await send(box.dataset.decode, { method: "POST", data: picture, headers: { "content-type": picture.type || "image/jpeg" } });
+  const headers = { "content-type": picture.type || "image/jpeg", accept: "application/json" };
+  const response = await send(box.dataset.decode, { method: "POST", data: picture, headers });
   return (await response.json()).codes.map((each) => each.scan);
 }
 

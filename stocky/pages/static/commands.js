@@ -1,7 +1,8 @@
 // Owns printed commands, as JSON or as short codes: what they mean, and how the scan page obeys them.
 import { send, word } from "./http.js";
-import { direct, fill, forget, isMode, number, records, refuse, remembered, setLocation, setMode, setNext, showCard, soon, undo } from "./scan.js";
+import { direct, fill, forget, isMode, number, records, refuse, remembered, setLocation, setMode, setNext, showCard, soon } from "./scan.js";
 import { signal } from "./signals.js";
+import { undo } from "./undo.js";
 
 // Obeys a printed command; false for another text, such as JSON that is no command, which is a barcode.
 export async function obey(text) {

@@ -37,8 +37,10 @@ export async function open(opener) {
     await refresh(dialog, new URL(dialogSrc, location.href));
     element.querySelector(".dialog-body :is(input:not([type=hidden]), select, textarea, button)")?.focus();
   } catch (error) {
+    // A second click on the opener reads the content again.
+    if (error.name === "AbortError") return;
     element.close();
-    if (error.name !== "AbortError") show(error.message, "bad");
+    show(error.message, "bad");
   }
 }
 

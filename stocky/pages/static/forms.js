@@ -3,14 +3,18 @@ import { find, push, replace } from "./fragments.js";
 import { Problem, newEventId, send, word } from "./http.js";
 import { remove, show } from "./toasts.js";
 
+// The running request of each form that reads.
+const reading = new WeakMap();
 const copy = (id) => document.getElementById(`t-${id}`).content.firstElementChild.cloneNode(true);
+
+function unmark(field) {
+  field.removeAttribute("aria-invalid");
+  field.setAttribute("aria-describedby", (field.getAttribute("aria-describedby") ?? "").replace(/\S+-error\s*/g, ""));
+}
 
 function clear(form) {
   for (const each of form.querySelectorAll("[data-error]")) each.remove();
-  for (const each of form.querySelectorAll('[aria-invalid="true"]')) {
-    each.removeAttribute("aria-invalid");
-    each.setAttribute("aria-describedby", (each.getAttribute("aria-describedby") ?? "").replace(/\S+-error\s*/g, ""));
-  }
+  for (const each of form.querySelectorAll('[aria-invalid="true"]')) unmark(each);
 }
 
 function mark(field, message) {
@@ -23,6 +27,11 @@ function mark(field, message) {
   if (folded) folded.open = true;
   field.setAttribute("aria-invalid", "true");
   field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${error.id}`.trim());
+  // Once it is changed it is no longer known to be wrong.
+  field.addEventListener("input", () => {
+    error.remove();
+    unmark(field);
+  }, { once: true });
 }
 
 // Shows errors at their fields, and those without a field above the form.
@@ -43,32 +52,50 @@ export function explain(form, error) {
   form.querySelector('[aria-invalid="true"]')?.focus();
 }
 
-// Sends the form once. Resolves to the response, or to undefined if it was rejected, with the errors shown.
+// An amount typed into the form is also that of other forms, until theirs is changed. It is in the unit of those.
+export function carry(form) {
+  const { quantity, unit } = form.elements;
+  const typed = unit.value === unit.defaultValue ? quantity.value.trim() : "";
+  for (const field of document.querySelectorAll(form.dataset.carry)) {
+    if (field.value === (field.dataset.carried ?? field.defaultValue)) field.value = field.dataset.carried = typed || field.defaultValue;
+  }
+}
+
+// Sends the form once. Resolves to the response, or to undefined if it was rejected, with the errors shown. A form that only
+// reads is sent again while its request runs, which the newer one replaces.
 export async function post(form, submitter) {
-  if (form.ariaBusy) return undefined;
+  const reads = form.method === "get";
+  if (form.ariaBusy && !reads) return undefined;
   form.ariaBusy = "true";
+  const control = new AbortController();
+  if (reads) {
+    reading.get(form)?.abort();
+    reading.set(form, control);
+  }
   const data = new FormData(form, submitter);
   if ("event" in form.dataset) data.set("event_id", (form.dataset.event ||= newEventId()));
   const action = submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? location.href;
   const url = new URL(action, location.href);
-  const reads = form.method === "get";
   if (reads) url.search = new URLSearchParams([...data].filter(([, value]) => value !== ""));
   try {
-    const response = await send(url, { method: reads ? "GET" : "POST", data: reads ? undefined : data, fragment: form.dataset.swap });
+    const response = await send(url, { method: reads ? "GET" : "POST", data: reads ? undefined : data, fragment: form.dataset.swap, signal: control.signal });
     if ("event" in form.dataset) form.dataset.event = "";
     // The reason why an attempt before was refused no longer holds.
     for (const each of document.querySelectorAll("#toasts .bad")) remove(each);
-    if (reads) push(form.dataset.swap, url);
+    // Each pause of typing would be an entry of the history.
+    if (form.querySelector("[data-search]")) history.replaceState({ swap: form.dataset.swap }, "", url);
+    else if (reads) push(form.dataset.swap, url);
     return response;
   } catch (error) {
+    if (control.signal.aborted) return undefined;
     if (!(error instanceof Problem)) throw error;
     // A corrected form is a new request.
     if (error.isRefusal && "event" in form.dataset) form.dataset.event = "";
-    if (form.matches("[data-stepper], .toast form, .event form") || reads) show(error.message || word("failed"), "bad");
+    if (form.matches("[data-stepper], .toast form, .event form, .loan form") || reads) show(error.message || word("failed"), "bad");
     else explain(form, error);
     return undefined;
   } finally {
-    form.ariaBusy = null;
+    if (!control.signal.aborted) form.ariaBusy = null;
   }
 }
 
@@ -78,7 +105,11 @@ export async function submit(form, submitter) {
   const name = form.dataset.swap;
   if (name && find(name)) {
     // Without a fragment of this name the answer is a whole page: a redirect that lost the header.
-    replace(name, await response.text());
+    const html = await response.text().catch((error) => {
+      if (error.name !== "AbortError") throw error;
+    });
+    if (html === undefined) return;
+    replace(name, html);
     form.closest("dialog[open]")?.close();
     if (form.closest(".toast")) remove(form.closest(".toast"));
     if (form.hasAttribute("data-reset")) form.reset();

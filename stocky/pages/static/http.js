@@ -15,10 +15,11 @@ export class Problem extends Error {
   }
 }
 
+const hasType = (headers, type) => (headers.get("content-type") ?? "").startsWith(type);
+
 // Whether Stocky refused the request finally. After any other failure it may be booked: repeat it with the same event_id.
 export function isRefusal({ status, redirected, headers }) {
-  const isProblem = (headers.get("content-type") ?? "").startsWith("application/problem+json");
-  return isProblem && !redirected && status >= 400 && status < 500 && !UNDECIDED.has(status);
+  return hasType(headers, "application/problem+json") && !redirected && status >= 400 && status < 500 && !UNDECIDED.has(status);
 }
 
 // A UUID of version 4. crypto.randomUUID is missing on plain http.
@@ -54,6 +55,7 @@ function body(data) {
 }
 
 // Resolves to a successful response, throws Problem for any other. `fragment`: the requested block, which the response must have.
+// Without it, the response must have the type that the header `accept` names.
 export async function send(url, { method = "GET", data, fragment, headers = {}, signal } = {}) {
   const attempt = () => fetch(url, {
     method,
@@ -77,8 +79,9 @@ export async function send(url, { method = "GET", data, fragment, headers = {}, 
     if (error.status === 401) signIn();
     throw error instanceof Problem ? error : new Problem(0, { detail: word("network") });
   }
-  // Without the header the response is not Stocky's, but that of a network's sign-in page, for example.
-  if (response.ok && fragment && response.headers.get("x-fragment") !== fragment) throw new Problem(0, { detail: word("network") });
+  // Any other response is not Stocky's, but that of a network's sign-in page, for example.
+  const isOurs = fragment ? response.headers.get("x-fragment") === fragment : hasType(response.headers, headers.accept ?? "");
+  if (response.ok && !isOurs) throw new Problem(0, { detail: word("network") });
   if (response.ok) return response;
   if (response.status === 401) signIn();
   throw new Problem(response.status, await response.json().catch(() => null), isRefusal(response));

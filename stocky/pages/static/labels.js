@@ -22,5 +22,6 @@ document.addEventListener("stocky:swap", () => {
   swapping = false;
   size();
 });
-document.getElementById("print").addEventListener("click", () => print());
+// The button is replaced with the form.
+document.addEventListener("click", ({ target }) => target.closest("#print") && print());
 size();

@@ -6,8 +6,8 @@ import { Problem, newEventId, send } from "./http.js";
 const RETRY = 10000;
 const DAY = 86400000;
 const page = document.querySelector("[data-list]");
-const PREFIX = `stocky.tick.${page.dataset.user}.`;
 const base = document.documentElement.dataset.base.replace(/\/$/, "");
+const PREFIX = `stocky.tick${base}.${page.dataset.user}.`;
 const opened = Date.now();
 const unstored = new Map();
 let sending = null;
@@ -54,7 +54,11 @@ const copy = (id) => document.getElementById(id).content.firstElementChild.clone
 function mark() {
   const ticks = all();
   for (const tick of ticks) {
-    if (tick.state === "done" && (renderedAt(page) >= tick.done || Date.now() - tick.at > DAY)) drop(tick.key);
+    if (tick.state === "done" && (renderedAt(page) >= tick.done || Date.now() - tick.at > DAY)) {
+      // If the entry is still there, that is what was added to it before the tick was sent.
+      drop(tick.key);
+      continue;
+    }
     const row = here(tick) && page.querySelector(`[data-entry="${CSS.escape(tick.entry)}"]`);
     if (!row) continue;
     const isTicked = tick.state !== "refused";
@@ -157,8 +161,12 @@ document.addEventListener("submit", (event) => {
   event.stopPropagation();
   const fields = Object.fromEntries([...new FormData(form)].filter(([name]) => name !== "csrf"));
   const id = newEventId();
-  if (fields.item_id) fields.event_id = id;
   const at = Date.now();
+  if (fields.item_id) {
+    fields.event_id = id;
+    // When the clock of the device is slow, the tick is at least later than the page. The server corrects a fast one.
+    fields.occurred_at = new Date(Math.max(at, renderedAt(page) * 1000)).toISOString();
+  }
   store({
     key: `${PREFIX}${String(at).padStart(15, "0")}.${id}`,
     url: form.action,

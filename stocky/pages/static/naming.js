@@ -23,7 +23,7 @@ dialog?.querySelector("form").addEventListener("submit", async (event) => {
   try {
     const data = new FormData(target);
     const names = document.getElementById("scan-form").dataset.names;
-    const response = await send(`${names}/${named.details.item_id}/name`, { method: "POST", data });
+    const response = await send(`${names}/${named.details.item_id}/name`, { method: "POST", data, headers: { accept: "application/json" } });
     const { name } = await response.json();
     await rename(named.details.item_id, { item_name: name, needs_review: false });
     dialog.close();

@@ -14,7 +14,8 @@ export function attach(input) {
   if (input.value !== input.defaultValue) id.value = "";
   let chosen = { id: id.value, text: input.value };
 
-  const options = () => [...list.querySelectorAll('[role="option"]')];
+  const choosable = '[role="option"]:not([aria-disabled])';
+  const options = () => [...list.querySelectorAll(choosable)];
   const close = () => {
     list.hidden = true;
     current = -1;
@@ -51,7 +52,7 @@ export function attach(input) {
     try {
       const response = await send(url, { fragment: "options", signal: control.signal });
       list.innerHTML = await response.text();
-      list.hidden = options().length === 0 || document.activeElement !== input;
+      list.hidden = list.childElementCount === 0 || document.activeElement !== input;
       input.setAttribute("aria-expanded", String(!list.hidden));
       current = -1;
       searched = words;
@@ -75,13 +76,13 @@ export function attach(input) {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (list.hidden) search();
-      else mark((current + (event.key === "ArrowDown" ? 1 : all.length - 1 + (current < 0 ? 1 : 0))) % all.length);
+      else if (all.length) mark((current + (event.key === "ArrowDown" ? 1 : all.length - 1 + (current < 0 ? 1 : 0))) % all.length);
     } else if (event.key === "Enter" && !list.hidden && all.length) {
       event.preventDefault();
       if (current >= 0 || searched === input.value.trim()) return choose(all[Math.max(current, 0)]);
       // The answers belong to an earlier text: wait, so that the user sees the choice first.
       clearTimeout(timer);
-      search().then(() => list.hidden || mark(0));
+      search().then(() => list.hidden || !options().length || mark(0));
     } else if (event.key === "Escape" && !list.hidden) {
       event.preventDefault();
       event.stopPropagation();
@@ -97,7 +98,7 @@ export function attach(input) {
   });
   // Not before the finger is lifted, or the tap would hit the element below the list.
   list.addEventListener("click", (event) => {
-    const option = event.target.closest('[role="option"]');
+    const option = event.target.closest(choosable);
     if (option) choose(option);
   });
   input.addEventListener("blur", () => {

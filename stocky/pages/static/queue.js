@@ -4,7 +4,6 @@
 // States: waiting, booked (only after a response), refused (with its reason), undone. Other users' records are not sent.
 import { isRefusal, newEventId } from "./http.js";
 
-const NAME = "stocky";
 const STORE = "scans";
 const MOST = 100;
 const KEPT = 50;
@@ -14,7 +13,10 @@ const RETRIES = [2000, 5000, 15000, 30000];
 const root = document.documentElement;
 const token = document.querySelector('meta[name="csrf"]');
 export const user = Number(token.dataset.user);
-const base = root.dataset.base.replace(/\/$/, "");
+// Several Stockies may share a host, each below its base path: what a device stores for one has the path in its name.
+export const base = root.dataset.base.replace(/\/$/, "");
+const NAME = `stocky${base}`;
+const QUEUE = `stocky-queue${base}`;
 export const changes = new EventTarget();
 // Why nothing is sent: "" (it is), offline, busy, sign-in, other-user, or forbidden.
 export let stopped = "";
@@ -24,7 +26,10 @@ function database() {
   opening ??= new Promise((resolve, reject) => {
     const request = indexedDB.open(NAME, 1);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "seq", autoIncrement: true });
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      request.result.onversionchange = () => request.result.close();
+      resolve(request.result);
+    };
     request.onerror = () => reject(request.error);
   });
   return opening;
@@ -32,7 +37,12 @@ function database() {
 
 // Runs `work` in one transaction; resolves to its result when the transaction is durable.
 async function within(mode, work) {
-  const transaction = (await database()).transaction(STORE, mode, { durability: "strict" });
+  const begin = async () => (await database()).transaction(STORE, mode, { durability: "strict" });
+  // A connection that was lost or could not be opened is opened again.
+  const transaction = await begin().catch(() => {
+    opening = null;
+    return begin();
+  });
   const done = new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve();
     transaction.onabort = transaction.onerror = () => reject(transaction.error);
@@ -55,7 +65,7 @@ export async function others() {
   return (await all()).filter((record) => !mine(record) && waits(record)).length;
 }
 
-const channel = "BroadcastChannel" in window ? new BroadcastChannel("stocky-queue") : null;
+const channel = "BroadcastChannel" in window ? new BroadcastChannel(QUEUE) : null;
 const tell = (records) => changes.dispatchEvent(new CustomEvent("change", { detail: records }));
 channel?.addEventListener("message", ({ data }) => tell(data.filter(mine)));
 
@@ -65,12 +75,15 @@ function announce(records) {
 }
 
 async function count() {
-  const waiting = (await list()).filter(waits).length;
+  let waiting;
   try {
-    localStorage.setItem(`waiting-${user}`, String(waiting));
-  } catch { /* Without storage the pill shows on this page only. */ }
+    waiting = (await list()).filter(waits).length;
+    localStorage.setItem(`waiting-${user}${base}`, String(waiting));
+  } catch {
+    // Without storage the pill shows on this page only, or the number from before: the scans themselves are stored.
+  }
   const pill = document.getElementById("waiting");
-  if (pill) {
+  if (pill && waiting !== undefined) {
     pill.querySelector("b").textContent = String(waiting);
     pill.hidden = waiting === 0;
   }
@@ -122,7 +135,8 @@ export async function clear(keep = 0, before = Infinity) {
 
 // Sends a refused scan again. A rejected event was not booked, and its event_id stays rejected: it gets a new one.
 // A refusal of the whole request does not show whether an earlier attempt was booked: then the event_id stays.
-export async function again({ seq }) {
+// `place`: the location for a scan that needs one.
+export async function again({ seq }, place = null) {
   const changed = [];
   await within("readwrite", (store) => {
     const request = store.get(seq);
@@ -130,8 +144,15 @@ export async function again({ seq }) {
       const record = request.result;
       if (record?.state !== "refused" || !mine(record)) return;
       const { isRejected } = record;
-      const event = isRejected ? { ...record.event, event_id: newEventId() } : record.event;
-      changed.push({ ...record, event, state: "waiting", tried: !isRejected, isRejected: false, reason: "" });
+      const event = { ...record.event };
+      if (isRejected) {
+        event.event_id = newEventId();
+        // The clock was wrong, and is not any more.
+        const now = new Date().toISOString();
+        if (event.occurred_at > now) event.occurred_at = now;
+      }
+      if (record.needsLocation && place) event.location = place;
+      changed.push({ ...record, event, at: event.occurred_at, state: "waiting", tried: !isRejected, isRejected: false, needsLocation: false, reason: "" });
       store.put(changed[0]);
     };
   });
@@ -168,7 +189,7 @@ let failures = 0;
 // Sends the waiting scans in order, one request at a time in all pages of a browser with locks; else the server detects repeats.
 export function drain() {
   more = true;
-  draining ??= (navigator.locks ? navigator.locks.request("stocky-queue", run) : run())
+  draining ??= (navigator.locks ? navigator.locks.request(QUEUE, run) : run())
     .catch(() => later("offline"))
     .finally(() => {
       draining = null;
@@ -191,9 +212,10 @@ async function run() {
     if (!batch.length) break;
     const answer = await post(batch.map((record) => record.event));
     if (answer.stopped) return later(answer.stopped);
-    if (answer.refusal && batch.length > 1) most = 1; // One of them is invalid: send each alone.
-    else if (answer.refusal) await save(await translated([{ ...batch[0], state: "refused", reason: answer.refusal }]));
-    else await save(await translated(batch.map((record, index) => answered(record, answer.results[index]))));
+    // One of them is invalid: send each alone.
+    if (answer.refusal && batch.length > 1) most = 1;
+    else if (answer.refusal) await settle([{ ...batch[0], state: "refused", reason: answer.refusal }]);
+    else await settle(batch.map((record, index) => answered(record, answer.results[index])));
     stopped = "";
     failures = 0;
     more = true;
@@ -203,8 +225,31 @@ async function run() {
   return undefined;
 }
 
+// Stores responses. Without locks another page may have had one and sent the scan again: then a late one does not count.
+async function settle(answers) {
+  const current = [];
+  const records = await translated(answers);
+  await within("readwrite", (store) => {
+    for (const record of records) {
+      const request = store.get(record.seq);
+      request.onsuccess = () => {
+        const now = request.result;
+        if (!now || !waits(now) || now.event.event_id !== record.event.event_id) return;
+        store.put(record);
+        current.push(record);
+      };
+    }
+  });
+  announce(current);
+  await count();
+}
+
 function answered(record, result) {
-  if (result.status === "rejected") return { ...record, state: "refused", reason: result.reason, isRejected: true };
+  if (result.status === "rejected") {
+    // The API's words, before they are translated.
+    const needsLocation = record.event.type === "add" && /^Name the location:/.test(result.reason);
+    return { ...record, state: "refused", reason: result.reason, isRejected: true, needsLocation };
+  }
   return { ...record, state: "booked", id: result.id, details: result.details ?? null, warning: result.warning ?? "" };
 }
 

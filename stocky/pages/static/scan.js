@@ -1,7 +1,7 @@
 // Owns the scan page: the mode, location and amount, the last result, the list of this session, and the sources and meanings of scans.
 // Every scan is first stored by queue.js, and is shown as booked only after the server's response.
-import { Problem, newEventId, send, word } from "./http.js";
-import { changes, add, again, clear, drain, drop, list, others, save, stopped, user } from "./queue.js";
+import { Problem, newEventId, word } from "./http.js";
+import { changes, add, again, base, clear, drain, drop, list, others, stopped, user } from "./queue.js";
 import { catchScanner } from "./wedge.js";
 import { signal, unlock } from "./signals.js";
 import { localize } from "./times.js";
@@ -18,7 +18,7 @@ const main = document.getElementById("main");
 // A hand scanner types; a phone's keyboard would only cover the page.
 code.inputMode = "none";
 
-const KEY = "scan";
+const KEY = `scan${base}`;
 const MOST_LOCATIONS = 4;
 const QUICK = 1500;
 // How long a printed command waits for the network: one that does not respond in time counts as none.
@@ -27,7 +27,7 @@ const PATIENCE = 4000;
 const SESSION = 12 * 3600 * 1000;
 const numbers = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3, useGrouping: false });
 export const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
-const complain = (text) => { import("./toasts.js").then(({ show }) => show(text, "bad")); };
+export const complain = (text) => { import("./toasts.js").then(({ show }) => show(text, "bad")); };
 export const soon = () => AbortSignal.timeout?.(PATIENCE);
 export const fill = (id, values) => word(id).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 const TYPES = { add: "add", remove: "remove", move: "move", count: "set" };
@@ -45,17 +45,19 @@ const read = (storage, key) => {
 const write = (storage, key, value) => {
   try {
     window[storage].setItem(key, JSON.stringify(value));
-  } catch { /* See above. */ }
+  } catch {
+    // See above.
+  }
 };
 // Devices have these settings stored, and the `shown` of each queued scan: in both, a location stays `place`.
 export const remembered = { mode: form.elements.mode.value, place: null, places: [], amount: "1", ...read("localStorage", KEY) };
 export const records = new Map();
 // The seq of the scan that the card shows, the code that waits for its counted quantity, and the card that asks for it.
 let shown = null;
-let counting = null;
+export let counting = null;
 let question = null;
 // What is looked up, and whether the card's "Try again" repeats that.
-let looking = "";
+export let looking = "";
 let repeats = false;
 // Whether the amount is that of the next scan only, set by a command.
 let isNextOnly = false;
@@ -110,10 +112,15 @@ function drawLocations() {
 }
 
 // The number in the field, which may have a decimal comma; null if empty, NaN for any other text.
-function typedAmount() {
-  const text = amount.value.trim().replace(",", ".");
-  if (!text) return null;
-  return /^\d+(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
+function typedAmount(text = amount.value) {
+  const plain = text.trim().replace(",", ".");
+  if (!plain) return null;
+  return /^\d+(\.\d{1,3})?$/.test(plain) ? Number(plain) : NaN;
+}
+
+// Only an amount that can be booked is remembered.
+function setAmount(text) {
+  remembered.amount = typedAmount(text) > 0 ? text : "1";
 }
 
 // --- The card of the last scan ------------------------------------------------------------------------------------
@@ -145,7 +152,7 @@ export function showCard({ mode, sign = "", title, detail = "", tape = "", recor
   if (document.activeElement === code) code.scrollIntoView({ block: "nearest" });
 }
 
-const itemHref = (id) => (id ? `${form.dataset.item}/${id}` : "");
+export const itemHref = (id) => (id ? `${form.dataset.item}/${id}` : "");
 const titleOf = (record) => record.details?.item_name ?? record.shown.text;
 
 function signOf(record) {
@@ -157,13 +164,14 @@ function signOf(record) {
 }
 
 // A quantity with its unit; pieces have none.
-function measured({ quantity, unit }) {
+export function measured({ quantity, unit }) {
   return `${quantity < 0 ? "\u2212" : ""}${number(quantity)}${unit && unit !== "piece" ? ` ${unit}` : ""}`;
 }
 
 function detailOf(record) {
   const { state, details, shown: { place } } = record;
-  if (state === "refused") return [place ?? "", record.reason].filter(Boolean).join(" \u00b7 ");
+  // Without the location, the API names the item only.
+  if (state === "refused") return record.needsLocation ? word("where-to") : [place ?? "", record.reason].filter(Boolean).join(" \u00b7 ");
   if (state === "waiting") return stopped ? word(`stopped-${stopped}`) : word("sending");
   if (state === "undone") return word("undone");
   const warning = record.warning ? [record.warning] : [];
@@ -177,7 +185,7 @@ function detailOf(record) {
   return [fill(details.to_location ? "moved" : "there", values), ...warning].join(" \u00b7 ");
 }
 
-function showRecord(record) {
+export function showRecord(record) {
   const mode = { booked: record.shown.mode, waiting: stopped ? "waiting" : "sending", refused: "refused", undone: "undone" }[record.state];
   showCard({
     mode,
@@ -273,6 +281,8 @@ changes.addEventListener("change", ({ detail }) => {
     const record = bad ?? records.get(shown);
     if (record) showRecord(record);
   }
+  // Not while somebody types elsewhere.
+  if (bad?.needsLocation && !remembered.place && [code, document.body].includes(document.activeElement)) locationText.focus();
   if (stopped && !heard && shown !== null && records.get(shown)?.state === "waiting") signal("waiting");
   heard = stopped;
   tidy();
@@ -288,7 +298,7 @@ const after = new RegExp(`[${AROUND}]+$`);
 // What may be a printed command: commands.js is loaded for the first one. What is scanned after it waits until it is done.
 // Both are in `held`, in order, and in the storage of the tab, for when the page is left meanwhile.
 const PRINTED = /^(\{|STOCK[YZ])/i;
-const HELD = `held-${user}`;
+const HELD = `held-${user}${base}`;
 const held = read("sessionStorage", HELD) ?? [];
 let isRunning = false;
 const bareOf = (text) => text.replace(after, "").replace(before, "");
@@ -358,6 +368,8 @@ function take({ text, ...scanned }) {
   return undefined;
 }
 
+const referTo = ({ id, name }) => (id ? { id } : { name });
+
 async function book(text, { at = remembered.place, ...scanned }) {
   const { mode } = remembered;
   if (counting !== null && text !== counting) return refuseSecond(text);
@@ -374,7 +386,7 @@ async function book(text, { at = remembered.place, ...scanned }) {
   if (mode === "move" && !at) return refuse(word("choose-location"), word("location-move"));
   if (mode === "count" && quantity === null) return askCount(text);
   const event = { type: TYPES[mode], item: { upc: text }, quantity: quantity ?? 1, ...scanned };
-  if (at) event[mode === "move" ? "to_location" : "location"] = at.id ? { id: at.id } : { name: at.name };
+  if (at) event[mode === "move" ? "to_location" : "location"] = referTo(at);
   counting = null;
   if (mode === "count") amount.value = "";
   else if (isNextOnly) amount.value = remembered.amount;
@@ -405,7 +417,7 @@ function askCount(text) {
   lookUp(text, true);
 }
 
-function ask(about) {
+export function ask(about) {
   question = { mode: "count", sign: "=\u00a0?", detail: word("how-many-counted"), ...about };
   showCard(question);
 }
@@ -424,53 +436,18 @@ function cancelCount() {
   showCard({ mode: "ready", title: word("ready") });
 }
 
+// Shows it in the card, or with `asks` in the question how many there are.
 async function lookUp(text, asks = false) {
   looking = text;
   if (!asks) showCard({ mode: "sending", title: text, detail: word("sending") });
-  let found;
   try {
-    const options = { method: "POST", data: JSON.stringify({ upc: text }), headers: { "content-type": "application/json" }, signal: soon() };
-    found = await (await send(form.dataset.lookUp, options)).json();
+    await (await import("./lookup.js")).show(text, asks);
   } catch (error) {
-    if (asks || looking !== text || !(error instanceof Problem)) return;
-    showCard({ mode: "refused", title: word("no-look-up"), detail: error.message, tape: text, isLookUp: true });
+    if (asks || looking !== text) return;
+    const detail = error instanceof Problem ? error.message : word("network");
+    showCard({ mode: "refused", title: word("no-look-up"), detail, tape: text, isLookUp: true });
     signal("refused");
-    return;
   }
-  if (looking !== text) return;
-  if (asks) {
-    if (counting === text) ask({ title: found.title, tape: found.code, href: itemHref(found.item_id) });
-    return;
-  }
-  signal(found.item_id ? "lookup" : "refused");
-  const where = found.stock.map((each) => fill("there", { amount: measured(each), location: each.location })).join(" \u00b7 ");
-  showCard({
-    mode: found.item_id ? "lookup" : "refused",
-    sign: found.item_id ? `${found.quantity < 0 ? "\u2212" : ""}${number(found.quantity)}` : "",
-    title: found.item_id ? found.title : fill("unknown", { code: text }),
-    detail: found.item_id ? where || word("none-anywhere") : word("unknown-hint"),
-    tape: found.code,
-    href: itemHref(found.item_id),
-  });
-}
-
-export async function undo(record) {
-  if (record.state !== "booked" || !record.id) return;
-  // Stored before it is sent, so that a repeated undo counts once.
-  const undone = { ...record, undo_id: record.undo_id ?? newEventId() };
-  await save([undone]);
-  const data = new FormData();
-  data.set("undo_id", undone.undo_id);
-  try {
-    await send(`${form.dataset.events}/${record.id}/undo`, { method: "POST", data, signal: soon() });
-  } catch (error) {
-    signal("refused");
-    return complain(error.message || word("failed"));
-  }
-  const after = { ...undone, state: "undone" };
-  await save([after]);
-  showRecord(after);
-  return signal("undone");
 }
 
 // --- Where scans come from ------------------------------------------------------------------------------------------
@@ -492,7 +469,7 @@ form.addEventListener("change", ({ target }) => {
     drawLocations();
   } else if (target === locationId) setLocation(locationId.value ? { id: Number(locationId.value), name: locationText.value } : null);
   else if (target === amount && remembered.mode !== "count") {
-    remembered.amount = amount.value;
+    setAmount(amount.value);
     isNextOnly = false;
     remember();
   }
@@ -525,9 +502,10 @@ main.addEventListener("click", async (event) => {
   const seq = button.closest("[data-seq]") ? Number(button.closest("[data-seq]").dataset.seq) : shown;
   const record = records.get(seq);
   if (!record) return;
-  if ("undo" in button.dataset) undo(record);
-  else if ("again" in button.dataset) again(record);
-  else if ("name" in button.dataset) import("./naming.js").then(({ openNaming }) => openNaming(record), () => complain(word("network")));
+  const offline = () => complain(word("network"));
+  if ("undo" in button.dataset) import("./undo.js").then(({ undo }) => undo(record), offline);
+  else if ("again" in button.dataset) again(record, remembered.place && referTo(remembered.place));
+  else if ("name" in button.dataset) import("./naming.js").then(({ openNaming }) => openNaming(record), offline);
   else {
     await forget(seq);
     if (!event.detail) code.focus();
@@ -565,6 +543,11 @@ keyboard.addEventListener("click", () => {
   keyboard.setAttribute("aria-pressed", String(on));
   code.blur();
   code.focus();
+});
+
+// A tap into the field brings up the on-screen keyboard.
+code.addEventListener("pointerdown", ({ pointerType }) => {
+  if (pointerType === "touch" && code.inputMode === "none") keyboard.click();
 });
 
 amount.addEventListener("keydown", ({ key }) => {
@@ -613,7 +596,8 @@ async function start() {
   const mode = given.get("mode")?.toLowerCase();
   if (isMode(mode)) remembered.mode = mode;
   else if (!read("localStorage", KEY)?.mode) remembered.mode = form.elements.mode.value;
-  if (given.has("amount")) remembered.amount = given.get("amount").slice(0, 20);
+  // Earlier versions remembered any text.
+  setAmount(given.get("amount")?.slice(0, 20) ?? remembered.amount);
   const wanted = remembered.mode;
   remembered.mode = "";
   amount.value = remembered.amount;
@@ -642,6 +626,7 @@ async function start() {
   if (!navigator.serviceWorker) {
     import("./toasts.js");
     import("./commands.js");
+    import("./lookup.js");
   }
   code.focus({ preventScroll: true });
 }

@@ -77,11 +77,13 @@ export function type() {
   timer = setTimeout(run, WAIT);
 }
 
-// Enter waits for the results of the typed text, then opens the first one.
+// Enter waits for the results of the typed text, then goes to the first one, and opens it where it is clearly meant.
 export async function enter() {
   clearTimeout(timer);
   await run();
-  links()[0]?.focus();
+  const [first] = links();
+  first?.focus();
+  if (shown === box.value.trim() && results().querySelector("[data-best]") && !document.querySelector(".selecting")) first?.click();
 }
 
 // A form with data-search inputs is sent again on typing: filters of lists.

@@ -51,7 +51,9 @@ Object.defineProperty(signal, "on", {
   set(value) {
     try {
       localStorage.setItem(KEY, value ? "on" : "off");
-    } catch { /* Without storage it stays on. */ }
+    } catch {
+      // Without storage it stays on.
+    }
   },
 });
 

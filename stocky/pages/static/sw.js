@@ -2,11 +2,14 @@
 // Pages are requested from the server first and belong to one user: signing in or out deletes them. Queued scans are not here.
 const BASE = "__BASE__";
 const STATIC = "__STATIC__";
+// Other Stockies on this host, below other base paths, have caches of their own.
+const ALL_FILES = `stocky-files-${BASE}/static/`;
 const FILES = `stocky-files-${STATIC}`;
-const PAGES = "stocky-pages";
+const PAGES = `stocky-pages${BASE}`;
 const NAMES = [
   "app.css", "theme.js", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js",
-  "camera.js", "messages.js", "naming.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js", "shortcuts.js", "icons.svg", "logo.svg",
+  "undo.js", "lookup.js", "camera.js", "messages.js", "naming.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js",
+  "shortcuts.js", "icons.svg", "logo.svg",
 ];
 const WAIT = 4000;
 const ASK_AGAIN = 600000;
@@ -63,10 +66,9 @@ self.addEventListener("activate", (event) => {
   // After an upgrade, stored pages refer to files that no longer exist.
   event.waitUntil((async () => {
     const names = await caches.keys();
-    const isUpgrade = names.some((name) => name.startsWith("stocky-files-") && name !== FILES);
-    for (const name of names) {
-      if ((name.startsWith("stocky-files-") && name !== FILES) || (isUpgrade && name === PAGES)) await caches.delete(name);
-    }
+    const old = names.filter((name) => name.startsWith(ALL_FILES) && name !== FILES);
+    for (const name of old) await caches.delete(name);
+    if (old.length) await caches.delete(PAGES);
     await self.clients.claim();
     await keepFirst();
   })());

@@ -12,7 +12,9 @@
     try {
       if (theme === "light" || theme === "dark") localStorage.setItem("theme", theme);
       else localStorage.removeItem("theme");
-    } catch { /* Without storage the choice lasts for this page. */ }
+    } catch {
+      // Without storage the choice lasts for this page.
+    }
     apply(theme);
   };
   // The style sheet hides elements that are only needed without script.

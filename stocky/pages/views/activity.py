@@ -22,7 +22,7 @@ from stocky.http.request import long_read
 from stocky.pages import pickers
 from stocky.pages.forms import read_values
 from stocky.pages.problems import own_path
-from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.rendering import Html, make_url, page, see_other
 from stocky.scanner.repository import list_scanners
 from stocky.schema import MAX_ID
 from stocky.stock import repository, service
@@ -95,6 +95,7 @@ async def show_activity(
         "lot": lot or None,
         "serial": serial or None,
     }
+    shown = {name: value for name, value in query.items() if value is not None}
     return page(
         request,
         "activity.html",
@@ -102,7 +103,9 @@ async def show_activity(
         batches=_shared_batches(lines),
         next_cursor=found.next_cursor,
         cursor=cursor,
-        query={name: value for name, value in query.items() if value is not None},
+        query=shown,
+        # Without the base path, which the redirect after an undo adds.
+        back=make_url("", "/activity", {"cursor": cursor, **shown}),
         item_text=item_text,
         location_text=location_text,
         people=[(each.id, each.username) for each in accounts],

@@ -18,6 +18,7 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.chains import children_of, parents_of
+from stocky.backup.load.damage import OTHER_CHECKSUM
 from stocky.backup.schemas import Backup, ImportResult, OffsiteMark, PassphraseCheck
 from stocky.backup.store import Kind, StoredBackup, own_name
 from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, Throttled, TooLarge
@@ -55,11 +56,11 @@ async def show_backups(request: Request[Any, Any, Any], state: State) -> Html:
 
 @post("/backups/create", opt=admins)
 async def create_backup(request: Request[Any, Any, Any], backups: BackupAdministration, user: Principal) -> Html:
-    """Starts a backup and its test-restore."""
+    """Starts a backup, which stays until it is deleted, and its test-restore."""
     form = await read_form(request, BackupForm)
     if form.errors:
         raise BadRequest(form.general_error or str(form.error("kind")))
-    started = await backups.start_backup(form.data.kind, user, verify=True)
+    started = await backups.start_backup(form.data.kind, user, verify=True, stays=True)
     return see_other(request, "/backups", job=started.job_id)
 
 
@@ -112,6 +113,7 @@ async def ask_to_delete(request: Request[Any, Any, Any], backups: BackupAdminist
     """Asks whether to delete a backup."""
     stored = await backups.backups.list_backups()
     backup = await backups.backups.get_backup(backup_id)
+    backup = next((each for each in stored if each.filename == backup.filename), backup)
     children = children_of(backup, stored)
     is_last_good = backup.is_good and not any(each.is_good and each.id != backup.id for each in stored)
     return page(request, "backup-delete.html", backup=backup, children=children, is_last_good=is_last_good)
@@ -172,6 +174,7 @@ async def _page(
         encryption=await state.passphrase_confirmation.get_state(),
         typed=typed or Form[PassphraseCheck](),
         locked={each.id: text for each in stored if (text := backups.locked_by(each)) is not None},
+        unusable={each.id for each in stored if each.problems and not _may_be_edited(each)},
         settings=settings,
         timezone=state.timezone,
         reasons=REASONS,
@@ -183,6 +186,11 @@ async def _page(
         follow=request.query_params.get("job") or (running[0].job.id if running else None),
         done=_DONE.get(request.query_params.get("done", "")),
     )
+
+
+def _may_be_edited(backup: StoredBackup) -> bool:
+    """Whether it is only refused for its checksum, and so may have been edited on purpose."""
+    return all(each.startswith(OTHER_CHECKSUM) for each in backup.problems)
 
 
 class _Ended(Struct, frozen=True):

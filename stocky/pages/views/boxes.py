@@ -15,13 +15,13 @@ from stocky.boxes.schemas import BoxChange
 from stocky.catalogue.location_repository import add_counts, get_location, list_ancestors
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
-from stocky.pages.forms import Form, filled
+from stocky.pages.forms import Form
 from stocky.pages.languages import Text, _
 from stocky.pages.location_nodes import links_to, make_branches
 from stocky.pages.parameters import PageNumber
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import read_placed
-from stocky.pages.views.locations import KINDS
+from stocky.pages.views.location_edit import edit_page
 
 PAGE = 100
 
@@ -97,13 +97,13 @@ async def _form_page(request: Request[Any, Any, Any], state: State, box_no: int,
     async with state.database.read() as read:
         box = await repository.get_box(read, box_no)
         around = await list_ancestors(read, await get_location(read, box.location_id))
-    shown = {"storage_type": box.storage_type.value, "parent_id_text": around[-1].path if around else ""}
-    form = form or filled({**_fields(box), **shown})
-    return page(request, "box-edit.html", form.status, box=box, up=links_to(around), form=form, kinds=KINDS)
-
-
-def _fields(box: Any) -> dict[str, Any]:
-    return {name: getattr(box, name) for name in ("name", "description", "capacity")}
+    fields = {
+        "name": box.name,
+        "description": box.description,
+        "capacity": box.capacity,
+        "storage_type": box.storage_type.value,
+    }
+    return edit_page(request, "box-edit.html", fields, around, form, box=box)
 
 
 routes = [show_box, show_box_form, change_box, hide_box, unhide_box]

@@ -85,6 +85,7 @@ async def change_hook(
     """Saves a webhook."""
     boxes = ["event_types", "is_active", "skip_missed"]
     form = await read_form(request, WebhookChange, boxes=boxes)
+    form.require("url")
     if not form.errors:
         with form.catching():
             await webhooks.change(webhook_id, form.data, user)

@@ -14,17 +14,20 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository
 from stocky.catalogue import repository as catalogue
 from stocky.db import Connection, Database
+from stocky.errors import Conflict
 from stocky.http.parameters import PathId
 from stocky.money import UnitPrice
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.item_page import show
+from stocky.pages.languages import language_context
+from stocky.pages.messages import message
 from stocky.pages.refusals import checked, refused
 from stocky.pages.rendering import Html, fragment_of, page, see_other
 from stocky.pages.typed import find_location
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import Id
 from stocky.settings.repository import get_currency
-from stocky.stock import service
+from stocky.stock import repository, service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import Adjustment, EventId, Lot, NewSku, NewUndo, Notes, Seller, Serial, Unit
 
@@ -58,7 +61,13 @@ async def step(
 ) -> Html:
     """Adds or takes by the stepper; a script gets the new stock and history."""
     data = checked(await read_form(request, Step))
-    await service.adjust_stock(recorder, data.sku_id, Adjustment(delta=data.delta, event_id=data.event_id), user)
+    try:
+        await service.adjust_stock(recorder, data.sku_id, Adjustment(delta=data.delta, event_id=data.event_id), user)
+    except Conflict as error:
+        # The page shows the stock of several locations.
+        with language_context(request):
+            error.detail = f"{await _location_of(database, data.sku_id)}: {message(error.detail)}"
+        raise
     if fragment_of(request) is None:
         return see_other(request, f"/items/{item_id}")
     async with database.read() as read:
@@ -120,10 +129,16 @@ async def undo_event(
     return see_other(request, f"/items/{item_id}", done="undone")
 
 
+async def _location_of(database: Database, sku_id: int) -> str:
+    async with database.read() as read:
+        sku = await repository.get_sku(read, sku_id, with_hidden=True)
+        return (await location_repository.get_location(read, sku.location_id)).path
+
+
 async def _new_stock_page(request: Request[Any, Any, Any], read: Connection, item_id: int, form: Form[Any]) -> Html:
     item = await catalogue.get_item(read, item_id)
     if request.method == "GET" and item.shelf_life_days is not None:
-        form.values["expiry_date"] = [(clock.today() + timedelta(days=item.shelf_life_days)).isoformat()]
+        form.values["expiry_date"] = [(clock.local_today() + timedelta(days=item.shelf_life_days)).isoformat()]
     location_path = form.text("location_id_text")
     chosen = request.query_params.get("location_id", "")
     if request.method == "GET" and chosen.isascii() and chosen.isdigit():

@@ -16,19 +16,21 @@ from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Barcode, BarcodeText, Item, ItemChange, Location, NewItem, Upc
 from stocky.db import Connection, Database
-from stocky.errors import Invalid
+from stocky.errors import Invalid, NotFound
 from stocky.http.parameters import PathId
 from stocky.pages.choices import OVERSELL_POLICIES, STORAGE_TYPES
 from stocky.pages.done import done_with_item
 from stocky.pages.field_inputs import fill_inputs, list_inputs, place_errors, read_inputs
 from stocky.pages.forms import Form, Values, filled, parse_form, read_values
+from stocky.pages.languages import language_of
 from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import find_location, find_type
 from stocky.quantity import Quantity, rounded
+from stocky.stock import repository as stock_repository
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Lot, NewSku, Serial, Unit
+from stocky.stock.schemas import EventId, Lot, NewSku, Serial, Unit
 
 _MOST_SUGGESTED = 100
 # The button without script that shows the fields of the chosen type.
@@ -46,6 +48,7 @@ class FirstItem(NewItem, kw_only=True):
     expiry_date: date | None = None
     lot: Lot | None = None
     serial: Serial | None = None
+    event_id: EventId | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,7 +85,9 @@ async def add_item(request: Request[Any, Any, Any], database: Database, recorder
     if _SHOW_FIELDS in values:
         async with database.read() as read:
             return await _page(request, read, Form(values))
-    form = parse_form(values, FirstItem, without=["upc", "barcodes", "type_id", "fields"])
+    form = parse_form(
+        values, FirstItem, without=["upc", "barcodes", "type_id", "fields"], language=language_of(request)
+    )
     item: Item | None = None
     if not form.errors:
         with form.catching():
@@ -120,7 +125,8 @@ async def change_item(request: Request[Any, Any, Any], database: Database, user:
     if _SHOW_FIELDS in values:
         async with database.read() as read:
             return await _page(request, read, Form(values), await catalogue.get_item(read, item_id))
-    form = parse_form(values, ChangedItem, without=without)
+    form = parse_form(values, ChangedItem, without=without, language=language_of(request))
+    form.require("name")
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
@@ -153,6 +159,8 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
         except msgspec.ValidationError:
             new.barcodes = [Barcode(data.barcode)]
     async with database.transaction() as tx:
+        if (made := await _made_before(tx, data.event_id)) is not None:
+            return made
         item_type = await find_type(tx, form, "type_id", by)
         new.type_id = None if item_type is None else item_type.id
         new.fields = await read_inputs(tx, form, new.type_id, None)
@@ -166,9 +174,21 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
                 expiry_date=data.expiry_date.isoformat() if data.expiry_date else None,
                 lot=data.lot,
                 serial=data.serial,
+                event_id=data.event_id,
             )
             await service.add_stock_within(tx, recorder, stock, by)
     return item
+
+
+async def _made_before(tx: Connection, event_id: str | None) -> Item | None:
+    """The item whose first stock was booked with this event_id: the answer to the form was lost."""
+    if event_id is None:
+        return None
+    try:
+        event = await stock_repository.get_event_by_event_id(tx, event_id)
+    except NotFound:
+        return None
+    return await catalogue.get_item(tx, event.item_id)
 
 
 def _changes(data: ChangedItem, item: Item, type_id: int | None) -> ItemChange:

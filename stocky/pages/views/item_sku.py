@@ -132,6 +132,7 @@ async def change_details(
 ) -> Html:
     """Changes the expiry date, the lot and the serial number, the unit and the notes."""
     form = await read_form(request, Details, without=["item_id", "location_id", "quantity", "is_active"])
+    form.require("unit")
     if not form.errors:
         data = form.data
         change = SkuChange(
@@ -148,8 +149,10 @@ async def write_off(
     request: Request[Any, Any, Any], recorder: Recorder, user: Principal, item_id: PathId, sku_id: PathId
 ) -> Html:
     """Removes the remaining stock, and hides the SKU."""
-    await service.write_off(recorder, sku_id, user)
-    return see_other(request, f"/items/{item_id}", booked="true")
+    if await service.write_off(recorder, sku_id, user):
+        return see_other(request, f"/items/{item_id}", booked="true")
+    # An empty lot writes no event: the newest event is an older booking, which this page must not offer to undo.
+    return see_other(request, f"/items/{item_id}", done="saved")
 
 
 async def _book(database: Database, recorder: Recorder, sku_id: int, amount: Amount, by: Principal) -> None:

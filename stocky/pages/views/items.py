@@ -29,6 +29,7 @@ from stocky.pages.pickers import pick_location
 from stocky.pages.rendering import Html, page
 from stocky.schema import FIELD_PREFIX, MAX_ID, StorageType
 from stocky.search.repository import search
+from stocky.search.schemas import MatchKind
 from stocky.settings.repository import get_settings
 from stocky.stock.item_stock import list_stocked_items
 
@@ -61,10 +62,14 @@ class _Position(NamedTuple):
 
 
 class _Found(Struct):
-    """A page of the list; `next` and `previous` are the parameters of those pages, None where there is none."""
+    """A page of the list; `next` and `previous` are the parameters of those pages, None where there is none.
+
+    With `has_best` the first row is the one that the search clearly means.
+    """
 
     rows: list[ItemRow]
     is_similar: bool = False
+    has_best: bool = False
     next: dict[str, Any] | None = None
     previous: dict[str, Any] | None = None
 
@@ -111,11 +116,13 @@ async def show_items(
     )
     wrong: Invalid | None = None
     soon_days = (await get_settings(read)).expiring_soon_days
+    locations = await _locations(read, query)
     if query and wanted == ItemFilter(search=query):
         found = _Found([])
         answers = await search(read, query, ROWS)
         found.rows = of_found(answers, soon_days)
         found.is_similar = bool(answers) and answers[0].match.kind == "similar"
+        found.has_best = _has_best([each.match.kind for each in answers], len(locations))
     else:
         try:
             found = await _list(read, wanted, soon_days, page_number, back)
@@ -147,13 +154,23 @@ async def show_items(
         field_inputs=inputs,
         wrong_field=None if wrong is None else (wrong.field, wrong.detail.removeprefix(f"{wrong.field}: ")),
         first=(page_number - 1) * ROWS + 1,
-        locations=await _locations(read, query),
+        soon_days=soon_days,
+        locations=locations,
         counts={} if query else {each.name: each.count for each in await count_attention(read)},
         type_name=await _type_name(read, type_id),
         location=location,
         storage_types=STORAGE_TYPES,
         done=done_with_items(request),
     )
+
+
+def _has_best(kinds: list[MatchKind], locations: int) -> bool:
+    """Whether the first of these matches is clearly the one that is meant, with this number of locations found, too."""
+    if not kinds or kinds[0] == "similar":
+        return False
+    if kinds[0] in ("exact", "whole"):
+        return kinds[0] not in kinds[1:]
+    return len(kinds) == 1 and not locations
 
 
 async def _list(read: Connection, wanted: ItemFilter, soon_days: int, number: int, back: str) -> _Found:

@@ -40,7 +40,10 @@ async def show_jobs(
     found = await repository.list_jobs(read, skip=skip, limit=_PAGE + 1, status=status, kind=kind or None)
     jobs: Jobs = state.jobs
     # The progress of this process's own jobs is newer than the database's.
-    shown = [each if each.status.is_final else await jobs.look(each.id) for each in found[:_PAGE]]
+    shown = [
+        each if (here := jobs.progress_here(each.id)) is None else await repository.get_job(read, each.id, here)
+        for each in found[:_PAGE]
+    ]
     return page(
         request,
         "jobs.html",

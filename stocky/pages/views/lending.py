@@ -9,6 +9,7 @@ from litestar import Request, get, post
 from litestar.params import QueryParameter
 from msgspec import Struct
 
+from stocky import clock
 from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal, Role
 from stocky.catalogue import location_repository
@@ -18,7 +19,7 @@ from stocky.http.parameters import PathId
 from stocky.lending import repository, service
 from stocky.lending.schemas import LoanChange, LoanReturn, NewLoan
 from stocky.pages.forms import Form, filled, parse_form, read_form, read_values
-from stocky.pages.languages import Text, _
+from stocky.pages.languages import Text, _, language_of
 from stocky.pages.parameters import PageNumber
 from stocky.pages.pickers import pick_location
 from stocky.pages.problems import own_path
@@ -34,6 +35,7 @@ from stocky.stock.schemas import EventId, Notes
 
 PAGE = 50
 PersonId = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, required=False)]
+_PAST = "must not be in the past"
 _DONE: dict[str, Text] = {
     "returned": _("The return is booked"),
     "changed": _("Saved"),
@@ -52,6 +54,8 @@ class Lending(Struct, kw_only=True):
     def __post_init__(self) -> None:
         if rounded(self.quantity) == 0:
             raise ValueError("quantity: must be more than 0")
+        if self.due_on is not None and self.due_on < clock.local_today():
+            raise ValueError(f"due_on: {_PAST}")
 
 
 @get("/lent", opt=readers)
@@ -106,7 +110,7 @@ async def return_loan(
     with form.catching():
         async with database.read() as read:
             await pick_location(read, values, "location_id")
-        form = parse_form(values, LoanReturn, without=["occurred_at"])
+        form = parse_form(values, LoanReturn, without=["occurred_at"], language=language_of(request))
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
@@ -126,6 +130,7 @@ async def change_loan(request: Request[Any, Any, Any], database: Database, user:
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
+                await _check_due_date(tx, loan_id, form.data)
                 await repository.change_loan(tx, loan_id, form.data, user)
     if not form.errors:
         return see_other(request, "/lent", done="changed")
@@ -153,7 +158,7 @@ async def lend(
         with form.catching():
             data = form.data
             async with database.read() as read:
-                person = await find_location(read, form, "person_id")
+                person = await find_location(read, form, "person_id", LocationKind.PERSON)
                 await _check_source(read, item_id, data.sku_id)
             new = NewLoan(
                 person_id=person.id,
@@ -176,7 +181,9 @@ async def _loan_page(
     request: Request[Any, Any, Any], read: Connection, user: Principal, loan_id: int, form: Form[Any]
 ) -> Html:
     loan = await repository.get_loan(read, loan_id)
-    return page(request, "loan.html", form.status, loan=loan, form=form, can_change=_may_change(user))
+    return page(
+        request, "loan.html", form.status, loan=loan, form=form, today=clock.local_today(), can_change=_may_change(user)
+    )
 
 
 async def _lending_page(request: Request[Any, Any, Any], read: Connection, item_id: int, form: Form[Any]) -> Html:
@@ -184,7 +191,16 @@ async def _lending_page(request: Request[Any, Any, Any], read: Connection, item_
     if not found:
         return see_other(request, f"/items/{item_id}")
     stock = [sku for sku in found[0].stock if sku.quantity > 0 and not sku.is_lent]
-    return page(request, "item-lend.html", form.status, item=found[0].item, stock=stock, form=form)
+    today = clock.local_today()
+    return page(request, "item-lend.html", form.status, item=found[0].item, stock=stock, form=form, today=today)
+
+
+async def _check_due_date(read: Connection, loan_id: int, change: LoanChange) -> None:
+    """Raises Invalid for another due date that has passed; the note of an overdue loan can be changed."""
+    due_on = change.due_on
+    is_past = isinstance(due_on, date) and due_on < clock.local_today()
+    if is_past and due_on != (await repository.get_loan(read, loan_id)).due_on:
+        raise Invalid(_PAST, field="due_on")
 
 
 async def _check_source(read: Connection, item_id: int, sku_id: int) -> None:

@@ -49,7 +49,9 @@ async def change_entry(
     values = await read_values(request)
     async with state.database.read() as read:
         entry = await _find(read, user, list_id, entry_id)
-    form: Form[Any] = parse_form(values, PlaceholderChange if entry.item.id is None else ItemEntryChange)
+    form: Form[Any] = parse_form(
+        values, PlaceholderChange if entry.item.id is None else ItemEntryChange, language=language_of(request)
+    )
     form.require("quantity", *(("text",) if entry.item.id is None else ()))
     if not form.errors:
         with form.catching():

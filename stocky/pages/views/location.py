@@ -15,10 +15,11 @@ from stocky.catalogue import location_repository
 from stocky.http.parameters import PathId
 from stocky.lending.repository import list_loans
 from stocky.pages.forms import Form, parse_form, read_form, read_values
-from stocky.pages.languages import Text, _, plural
+from stocky.pages.languages import Text, _, language_of, plural
 from stocky.pages.location_nodes import links_to, make_nodes
 from stocky.pages.parameters import PageNumber, Typed
 from stocky.pages.pickers import pick_item
+from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, fragment_of, page, see_other
 from stocky.schema import Id, LocationKind
 from stocky.settings.repository import get_settings
@@ -90,12 +91,13 @@ async def add_stock(
     with form.catching():
         async with state.database.read() as read:
             await pick_item(read, typed)
-        form = parse_form({**typed, "location_id": [str(location_id)]}, NewSku)
+        at_location = {**typed, "location_id": [str(location_id)]}
+        form = parse_form(at_location, NewSku, language=language_of(request))
     if not form.errors:
         with form.catching():
             await service.add_stock(recorder, form.data, user)
     if form.errors:
-        return await _page(request, state, location_id, "", 1, form)
+        return refused(request, form) or await _page(request, state, location_id, "", 1, form)
     return see_other(request, f"/locations/{location_id}", done="stocked")
 
 
@@ -128,7 +130,7 @@ async def _page(
         empty = _used_up(empty, skus)
         loans = await list_loans(read, person_id=location_id, skip=0, limit=PAGE)
         soon_days = (await get_settings(read)).expiring_soon_days
-    today: date = clock.today()
+    today: date = clock.local_today()
     return page(
         request,
         "location.html",

@@ -10,10 +10,10 @@ from litestar.datastructures import State
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository
-from stocky.catalogue.schemas import LocationChange
+from stocky.catalogue.schemas import Location, LocationChange
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
-from stocky.pages.forms import Form, filled
+from stocky.pages.forms import Form, filled, shown_fields
 from stocky.pages.location_nodes import links_to
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import read_placed
@@ -64,17 +64,28 @@ async def _form_page(
     async with state.database.read() as read:
         location = await location_repository.get_location(read, location_id)
         around = await location_repository.list_ancestors(read, location)
-    shown = {
+    fields = {
         "name": location.name,
         "description": location.description,
         "storage_type": location.storage_type.value,
         "kind": location.kind.value,
-        "parent_id_text": around[-1].path if around else "",
     }
+    return edit_page(request, "location-edit.html", fields, around, form, location=location)
+
+
+def edit_page(
+    request: Request[Any, Any, Any],
+    template: str,
+    fields: dict[str, Any],
+    around: list[Location],
+    form: Form[Any] | None,
+    **more: Any,
+) -> Html:
+    """The form of a location or box with these `fields`, or as it was sent; `around` are the locations it is in."""
+    shown = {**fields, "parent_id_text": around[-1].path if around else ""}
     form = form or filled(shown)
-    return page(
-        request, "location-edit.html", form.status, location=location, up=links_to(around), form=form, kinds=KINDS
-    )
+    hidden = shown_fields(form, {**shown, "parent_id": ""})
+    return page(request, template, form.status, form=form, shown=hidden, up=links_to(around), kinds=KINDS, **more)
 
 
 routes = [show_location_form, change_location, hide_location, unhide_location]

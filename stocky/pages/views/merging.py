@@ -7,16 +7,18 @@ from typing import Annotated, Any
 from litestar import Request, get, post
 from litestar.datastructures import State
 from litestar.params import Parameter
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import ItemChange, Name
 from stocky.db import Connection, Database
+from stocky.errors import Conflict
 from stocky.http.parameters import PathId
 from stocky.lookup.service import Lookups
-from stocky.merging.repository import list_same_barcodes, list_stubs
+from stocky.merging.repository import find_stub, list_same_barcodes, list_stubs
+from stocky.merging.schemas import Stub
 from stocky.merging.service import Merging
 from stocky.pages.choices import STORAGE_TYPES
 from stocky.pages.done import done_with_item
@@ -35,9 +37,10 @@ Skip = Annotated[int, Parameter(ge=0, le=10**6)]
 
 
 class Naming(Struct, kw_only=True):
-    """The name and the fields that a stub gets."""
+    """The name and the fields that a stub gets; `version` is the one that the page showed."""
 
     name: Name
+    version: Annotated[int, Meta(ge=1)]
     default_storage_type: StorageType = StorageType.PANTRY
     min_quantity: Quantity | None = None
 
@@ -66,7 +69,7 @@ async def merge(
     if not form.errors:
         if form.text("back") == "review":
             return see_other(request, "/review", done="merged", item=item_id, skip=form.text("skip"))
-        return see_other(request, f"/items/{target_id}", done="merged")
+        return see_other(request, f"/items/{target_id}", done="merged", source=item_id)
     if (refusal := refused(request, form)) is not None:
         return refusal
     async with database.read() as read:
@@ -86,7 +89,7 @@ async def unmerge(request: Request[Any, Any, Any], merging: Merging, user: Princ
 @get("/review", opt=members)
 async def show_review(request: Request[Any, Any, Any], read: Connection, skip: Skip = 0) -> Html:
     """The next item without a name."""
-    return await _review_page(request, read, skip, Form())
+    return await _review_page(request, read, skip)
 
 
 @post("/review/{item_id:int}", opt=members)
@@ -102,11 +105,14 @@ async def name_item(request: Request[Any, Any, Any], database: Database, user: P
         )
         with form.catching():
             async with database.transaction() as tx:
-                await catalogue.change_item(tx, item_id, change, user)
+                await catalogue.change_item(tx, item_id, change, user, if_versions=[data.version])
     if not form.errors:
         return see_other(request, "/review", done="named", item=item_id, skip=skip or None)
+    if form.has_data:
+        # The page shows the item as it is now; after an error in a field it still has to match what was shown before.
+        form.values.pop("version")
     async with database.read() as read:
-        return await _review_page(request, read, skip, form)
+        return await _review_page(request, read, skip, item_id, form)
 
 
 @post("/review/look-up", opt=members)
@@ -117,21 +123,26 @@ async def look_up_all(request: Request[Any, Any, Any], state: State, user: Princ
     return see_other(request, "/review", done="looking-up")
 
 
-async def _review_page(request: Request[Any, Any, Any], read: Connection, skip: int, form: Form[Any]) -> Html:
+async def _review_page(
+    request: Request[Any, Any, Any],
+    read: Connection,
+    skip: int,
+    item_id: int | None = None,
+    form: Form[Any] | None = None,
+) -> Html:
+    """The next item; with a form that has errors, the item of the form while it is in the review."""
     stubs = await list_stubs(read, skip=skip, limit=_MOST_COUNTED + 1)
     if not stubs and skip:
         stubs, skip = await list_stubs(read, skip=0, limit=_MOST_COUNTED + 1), 0
-    stub = stubs[0] if stubs else None
+    stub = None if item_id is None else await find_stub(read, item_id)
+    if stub is None or form is None:
+        # What was typed for an item that is no longer in the review is not for the next one.
+        stub = stubs[0] if stubs else None
+        form = _form_of(stub)
+        if item_id is not None:
+            name = (await catalogue.get_item(read, item_id)).name
+            form.refuse(Conflict(f"{name} was named, merged or hidden in the meantime; nothing was changed"))
     is_known = stub is not None and not catalogue.is_unnamed(stub.item)
-    is_named = stub is not None and not stub.item.name.startswith(catalogue.UNNAMED)
-    if stub is not None and is_named and request.method == "GET":
-        form = filled(
-            {
-                "name": stub.item.name,
-                "default_storage_type": stub.item.default_storage_type.value,
-                "min_quantity": stub.item.min_quantity,
-            }
-        )
     stocked = [] if stub is None else await get_stocked_items(read, [stub.item.id])
     done_id = request.query_params.get("item", "")
     is_id = done_id.isascii() and done_id.isdigit()
@@ -155,6 +166,19 @@ async def _review_page(request: Request[Any, Any, Any], read: Connection, skip: 
         done_item=done_item,
         discarded=done_item if is_discarded else None,
         batch=request.query_params.get("batch", "")[:64],
+    )
+
+
+def _form_of(stub: Stub | None) -> Form[Any]:
+    """The fields of an item that has a name already, such as one that was hidden; else empty ones."""
+    if stub is None or stub.item.name.startswith(catalogue.UNNAMED):
+        return Form()
+    return filled(
+        {
+            "name": stub.item.name,
+            "default_storage_type": stub.item.default_storage_type.value,
+            "min_quantity": stub.item.min_quantity,
+        }
     )
 
 

@@ -68,6 +68,7 @@ async def show_person(request: Request[Any, Any, Any], state: State, user: Princ
 async def change_person(request: Request[Any, Any, Any], state: State, user: Principal, user_id: PathId) -> Html:
     """Changes name, address and role."""
     form = await read_form(request, UserChange, without=["password", "new_password", "current_password", "is_active"])
+    form.require("username", "email")
     return await _change(request, state, user, user_id, form, "changed")
 
 

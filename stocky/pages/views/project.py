@@ -13,7 +13,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Database
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_form
-from stocky.pages.languages import Text, _, plural
+from stocky.pages.languages import Text, _, language_of, plural
 from stocky.pages.pickers import read_item_or_words
 from stocky.pages.rendering import Html, page, see_other
 from stocky.projects import repository, service
@@ -46,7 +46,7 @@ async def add_requirement(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, project_id: PathId
 ) -> Html:
     """Adds an item that the project needs, or any words that are none."""
-    form = parse_form(await read_item_or_words(request, database), NewEntry)
+    form = parse_form(await read_item_or_words(request, database), NewEntry, language=language_of(request))
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
@@ -95,6 +95,9 @@ async def add_missing_to_list(
     """Puts what is missing on a shopping list."""
     form = await read_form(request, ListWish, boxes=("is_public",))
     if not form.errors:
+        if form.data.name:
+            # A typed name has precedence: the dialog begins with an existing list.
+            form.data.list_id = None
         with form.catching():
             async with database.transaction() as tx:
                 listed = await service.add_missing_to_list(tx, project_id, form.data, user)

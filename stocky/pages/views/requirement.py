@@ -13,6 +13,7 @@ from stocky.db import Connection, Database
 from stocky.errors import NotFound
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, filled, parse_form, read_values
+from stocky.pages.languages import language_of
 from stocky.pages.rendering import Html, page, see_other
 from stocky.projects import repository, service
 from stocky.projects.schemas import Project, Requirement
@@ -38,7 +39,9 @@ async def change_requirement(
     values = await read_values(request)
     async with state.database.read() as read:
         _project, found = await _find(read, project_id, entry_id)
-    form: Form[Any] = parse_form(values, PlaceholderChange if found.item is None else ItemEntryChange)
+    form: Form[Any] = parse_form(
+        values, PlaceholderChange if found.item is None else ItemEntryChange, language=language_of(request)
+    )
     form.require("quantity", *(("text",) if found.item is None else ()))
     if not form.errors:
         with form.catching():

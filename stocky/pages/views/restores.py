@@ -168,11 +168,13 @@ async def _job(request: Request[Any, Any, Any], state: State, backup_id: str) ->
 
 
 def _stage(job: Job | None) -> str:
-    """The state that the page shows: start, running, refused, plan, restored, added or failed."""
+    """The state that the page shows: start, running, cancelled, refused, plan, restored, added or failed."""
     if job is None:
         return "start"
     if not job.status.is_final:
         return "running"
+    if job.status is JobStatus.CANCELLED:
+        return "cancelled"
     is_restore = job.kind == "backup.restore"
     if job.status is not JobStatus.DONE:
         return "refused" if job.dry_run else "failed"

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import uuid4
 
-from litestar import Request, get, post
+import msgspec
+from litestar import Request, Response, get, post
 from litestar.datastructures import State
+from litestar.enums import MediaType
 from litestar.params import Parameter
 from msgspec import Struct, structs
 
@@ -38,9 +40,13 @@ OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 
 
 class UndoForm(Struct):
-    """The undo of a scan; `undo_id` is its event_id, from a script that may send it again."""
+    """The undo of a scan. A script also sends the event_id of the undo, which it may send again, and that of the scan.
+
+    After a restore another event may have the ledger id that the script has stored.
+    """
 
     undo_id: EventId | None = None
+    scan_event_id: EventId | None = None
 
 
 @get("/scan", opt=scanners)
@@ -90,6 +96,9 @@ async def scan(request: Request[Any, Any, Any], state: State, recorder: Recorder
     shown = await book(state.database, recorder, data, location, user)
     if shown.event_id is None:
         form.status = 422
+        if location is None and data.mode is Mode.ADD and shown.reason.startswith("Name the location:"):
+            form.refuse(Invalid("Choose where it goes", field="location_id"))
+            shown = structs.replace(shown, reason=form.errors["location_id"])
         return _page(request, form, location, shown)
     settings = _settings(form, location)
     if settings.pop("then"):
@@ -107,25 +116,36 @@ async def scan(request: Request[Any, Any, Any], state: State, recorder: Recorder
 async def undo(
     request: Request[Any, Any, Any], state: State, recorder: Recorder, user: Principal, event_id: PathId
 ) -> Html:
-    """Undoes one scan; the role scanner only its own."""
+    """Undoes one scan; the role scanner only its own. Scripts get JSON, which no sign-in page of a network sends."""
     form = await read_form(request, UndoForm)
     if form.errors:
         raise Invalid(form.general_error)
-    await _undo(state, recorder, user, event_id, form.data.undo_id)
+    await _undo(state, recorder, user, event_id, form.data)
+    if request.headers.get("x-requested-with"):
+        return Response(
+            msgspec.json.encode({"id": event_id}),
+            status_code=200,
+            media_type=MediaType.JSON,
+            headers={"Cache-Control": "no-store"},
+        )
     settings = {name: form.text(name) for name in ("mode", "location_id", "amount")}
     return see_other(request, "/scan", **settings, event=event_id)
 
 
-async def _undo(
-    state: State, recorder: Recorder, user: Principal, event_id: int, undo_id: EventId | None = None
-) -> None:
-    """Undoes one scan. Raises NotFound, Conflict, and Forbidden for the role scanner with the scan of another user."""
-    if user.user.role is Role.SCANNER:
-        async with state.database.read() as read:
-            event = await stock.get_event(read, event_id)
-        if event.user_id != user.id:
-            raise Forbidden("Access denied. A scanner undoes its own scans only")
-    await service.undo(recorder, NewUndo(event_id=undo_id), user, event=event_id)
+async def _undo(state: State, recorder: Recorder, user: Principal, event_id: int, form: UndoForm | None = None) -> None:
+    """Undoes one scan.
+
+    Raises NotFound, Conflict also for another event_id than that of the form, and Forbidden for the role scanner with
+    the scan of another user.
+    """
+    form = form or UndoForm()
+    async with state.database.read() as read:
+        event = await stock.get_event(read, event_id)
+    if form.scan_event_id is not None and event.event_id != form.scan_event_id:
+        raise Conflict("This scan is not recorded any more, since a backup was restored; nothing was undone")
+    if user.user.role is Role.SCANNER and event.user_id != user.id:
+        raise Forbidden("Access denied. A scanner undoes its own scans only")
+    await service.undo(recorder, NewUndo(event_id=form.undo_id), user, event=event_id)
 
 
 async def _find(read: Connection, location_id: int) -> Location | None:

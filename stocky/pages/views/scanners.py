@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 from litestar import Request, get, post
 from litestar.params import Parameter
+from msgspec import UNSET, UnsetType
 
 from stocky.auth import repository as accounts
 from stocky.auth.guards import admins
@@ -20,13 +21,13 @@ from stocky.db import Connection, Database
 from stocky.http.parameters import Skip
 from stocky.labels.layout import NEXT_QUANTITIES
 from stocky.pages import pickers
-from stocky.pages.forms import Form, parse_form, read_values
+from stocky.pages.forms import Form, changed_values, parse_form, read_values, shown_fields
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
 from stocky.scanner import repository
 from stocky.scanner.commands import short_code
 from stocky.scanner.schemas import Command, CommandName, Mode, StateChange
-from stocky.schema import Id
+from stocky.schema import Id, is_empty
 from stocky.stock.event_lines import describe_events
 from stocky.stock.repository import list_events
 
@@ -49,11 +50,11 @@ _MODES: tuple[tuple[Mode, Text], ...] = (
 
 
 class ScannerForm(msgspec.Struct, kw_only=True):
-    """The whole state of a scanner, with the user whose pages show its scans."""
+    """What was changed of a scanner's state, and the user whose pages show its scans."""
 
-    mode: Mode
-    location_id: Id | None = None
-    user_id: Id | None = None
+    mode: Mode | UnsetType = UNSET
+    location_id: Id | None | UnsetType = UNSET
+    user_id: Id | None | UnsetType = UNSET
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -118,20 +119,23 @@ async def show_scanner(request: Request[Any, Any, Any], database: Database, scan
 async def change_scanner(
     request: Request[Any, Any, Any], database: Database, user: Principal, scanner_id: ScannerPath
 ) -> Html:
-    """Sets mode, location and association."""
+    """Sets mode, location and association, each if it was changed: the device may have changed the others since."""
     values = await read_values(request)
+    changed = changed_values(values)
     form: Form[ScannerForm] = Form(values)
     with form.catching():
         async with database.read() as read:
-            await pickers.pick_location(read, values)
-        form = parse_form(values, ScannerForm)
+            await pickers.pick_location(read, changed)
+        form = parse_form(changed, ScannerForm)
+        form.values = values | changed
     if not form.errors:
         given = form.data
+        change = StateChange(mode=given.mode, location_id=given.location_id)
         with form.catching():
             async with database.transaction() as tx:
-                change = StateChange(mode=given.mode, location_id=given.location_id)
-                state = await repository.change_state(tx, scanner_id, change, user)
-                if state.associated_user_id != given.user_id:
+                if not is_empty(change):
+                    await repository.change_state(tx, scanner_id, change, user)
+                if given.user_id is not UNSET:
                     await repository.associate_scanner(tx, scanner_id, given.user_id, user)
     if form.errors:
         return await _page(request, database, scanner_id, form)
@@ -161,6 +165,15 @@ async def _page(
         "scanner.html",
         form.status,
         form=form,
+        shown=shown_fields(
+            form,
+            {
+                "mode": scanner.mode.value,
+                "location_id": scanner.location_id,
+                "location_id_text": scanner.location_path,
+                "user_id": scanner.associated_user_id,
+            },
+        ),
         scanner=scanner,
         people=[(each.id, each.username) for each in users if each.is_active],
         lines=lines,

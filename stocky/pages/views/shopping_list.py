@@ -16,7 +16,7 @@ from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_form, read_values
-from stocky.pages.languages import Text, _, plural
+from stocky.pages.languages import Text, _, language_of, plural
 from stocky.pages.list_units import read_units
 from stocky.pages.pickers import pick_location, read_item_or_words
 from stocky.pages.put_away import LOCATION_COOKIE, chosen_location, make_rows
@@ -59,7 +59,8 @@ async def tick(
     entry_id: PathId,
 ) -> Html:
     """Marks an entry as bought; an item is added to the stock. A repeated event_id changes nothing."""
-    form = await read_form(request, Tick)
+    # Nobody types its numbers: in no language, "1.125" may be 1125.
+    form = parse_form(await read_values(request), Tick)
     if form.errors:
         field, message = next(iter(form.errors.items()))
         raise Invalid(f"{field}: {message}" if field else message, field=field)
@@ -71,7 +72,7 @@ async def tick(
             raise
         return see_other(request, f"/lists/{list_id}/entries/{entry_id}", why=error.detail[:300])
     if fragment_of(request):
-        return await list_page(request, state, user, list_id)
+        return await list_page(request, state, user, list_id, ticked=form.data)
     return see_other(request, f"/lists/{list_id}")
 
 
@@ -98,7 +99,7 @@ async def add_entry(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, list_id: PathId
 ) -> Html:
     """Adds an item, or a text that names none."""
-    form = parse_form(await read_item_or_words(request, database), NewEntry)
+    form = parse_form(await read_item_or_words(request, database), NewEntry, language=language_of(request))
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
@@ -152,9 +153,15 @@ async def choose_location(
 
 
 async def list_page(
-    request: Request[Any, Any, Any], state: State, user: Principal, list_id: int, form: Form[Any] | None = None
+    request: Request[Any, Any, Any],
+    state: State,
+    user: Principal,
+    list_id: int,
+    form: Form[Any] | None = None,
+    *,
+    ticked: Tick | None = None,
 ) -> Html:
-    """The page of a list, with the rejected form."""
+    """The page of a list, with the rejected form, or the undo of what was ticked."""
     async with state.database.read() as read:
         shopping_list = await repository.get_list(read, list_id, user)
         location = await chosen_location(request, read)
@@ -162,6 +169,7 @@ async def list_page(
         since = clock.now() - _BASKET
         bought = [each for each in await repository.list_purchases(read, list_id, user) if each.bought_at >= since]
         units = await read_units(read, [each.item_id for each in bought], [each.event_id for each in bought])
+    mine = [] if ticked is None else [each for each in bought if each.user.id == user.id]
     return page(
         request,
         "list.html",
@@ -169,6 +177,7 @@ async def list_page(
         shopping_list=shopping_list,
         rows=rows,
         bought=bought,
+        just_bought=next((each for each in mine if ticked and each.item_id == ticked.item_id), None),
         units=units,
         location=location,
         form=form or Form(),

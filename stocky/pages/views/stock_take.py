@@ -14,6 +14,7 @@ from stocky.catalogue import location_repository
 from stocky.db import Database
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_values
+from stocky.pages.languages import language_of
 from stocky.pages.parameters import PageNumber
 from stocky.pages.pickers import pick_location
 from stocky.pages.rendering import Html, page, see_other
@@ -62,7 +63,7 @@ async def book_counts(
 ) -> Html:
     """Books the quantities that differ from those that the form showed."""
     typed = await read_values(request)
-    counted, errors = _read_counts(typed)
+    counted, errors = _read_counts(typed, language_of(request))
     if errors:
         return await _count_page(request, state, location_id, page_number, Form(typed, errors))
     query: dict[str, Any] = {"done": "same"}
@@ -151,7 +152,7 @@ async def _move_page(request: Request[Any, Any, Any], state: State, location_id:
     )
 
 
-def _read_counts(typed: dict[str, list[str]]) -> tuple[list[Counted], dict[str, str]]:
+def _read_counts(typed: dict[str, list[str]], language: str) -> tuple[list[Counted], dict[str, str]]:
     """The rows that differ, and the errors of those that are no quantity; an empty field was not counted."""
     counted: list[Counted] = []
     errors: dict[str, str] = {}
@@ -159,7 +160,7 @@ def _read_counts(typed: dict[str, list[str]]) -> tuple[list[Counted], dict[str, 
         sku_id = _sku_id(name, "count-")
         if sku_id is None or not values[-1].strip():
             continue
-        row = parse_form({"quantity": values}, _Count)
+        row = parse_form({"quantity": values}, _Count, language=language)
         if row.errors:
             errors[name] = row.errors["quantity"]
             continue

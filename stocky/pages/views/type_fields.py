@@ -88,6 +88,7 @@ async def change_field(
 ) -> Html:
     """Changes a field; values that do not fit are removed only where the box for it is ticked."""
     form = parse_form(_with_choices(await read_values(request)), ChangedField, without=["position"])
+    form.require("name")
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

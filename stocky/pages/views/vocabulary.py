@@ -71,6 +71,7 @@ async def rename_word(
 ) -> Html:
     """Renames it on every item."""
     form: Form[Any] = await read_form(request, NewTag if _kind(kind) == "tags" else ItemTypeChange)
+    form.require("name")
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

@@ -13,6 +13,8 @@ import pytest
 from httpx import AsyncClient, Response
 from litestar import Litestar
 
+from stocky.errors import Conflict
+from tests.backup.dumps import done
 from tests.conftest import ORIGIN
 from tests.inventory import Json, get, made, new_item
 from tests.pages.conftest import Browser
@@ -66,15 +68,13 @@ async def test_the_whole_story(browse: Browse, admin: AsyncClient) -> None:
     (backup,) = await stored(admin)
     stamp = backup["timestamp"]
     assert backup["is_good"]
-    assert backup["expires_at"] is not None
+    assert backup["expires_at"] is None
+    assert "It stays here until it is deleted" in page.text
     assert f"/api/v1/system/backup/{stamp}/download" in page.text
     assert (await browser.get(f"/api/v1/system/backup/{stamp}/download")).content[:2] == b"PK"
     page = await browser.show("/backups")
     assert "Last good backup: just now, test-restored" in page.text
-    assert f'action="/backups/{stamp}/keep"' in page.text
-    assert (await browser.submit(f"/backups/{stamp}/keep")).status_code == 303
-    assert (await stored(admin))[0]["expires_at"] is None
-    assert "/keep" not in (await browser.show("/backups")).text
+    assert "/keep" not in page.text
 
     made(await admin.patch(f"/items/{coffee['id']}", json={"name": "Oh no"}))
     await new_item(admin, "Tea")
@@ -118,6 +118,21 @@ async def test_the_whole_story(browse: Browse, admin: AsyncClient) -> None:
     page = await compare(browser, before["timestamp"])
     assert "Coffee → Oh no" in page.text
     assert "added: Tea" in page.text
+
+
+@pytest.mark.one_database
+async def test_a_backup_that_expires_is_kept(browse: Browse, admin: AsyncClient) -> None:
+    started = (await admin.post("/system/backup", json={"kind": "sql"})).json()
+    browser = await browse("admin")
+    page = await ended(browser, f"/backups?job={started['job_id']}")
+    assert "download it, or keep it" in page.text
+    (backup,) = await stored(admin)
+    assert backup["expires_at"] is not None
+    keep = f"/backups/{backup['timestamp']}/keep"
+    assert f'action="{keep}"' in page.text
+    assert (await browser.submit(keep)).status_code == 303
+    assert (await stored(admin))[0]["expires_at"] is None
+    assert "/keep" not in (await browser.show("/backups")).text
 
 
 @pytest.mark.one_database
@@ -185,7 +200,18 @@ async def test_files_that_are_no_backups(browse: Browse, admin: AsyncClient) -> 
     assert len(uploads) == 4
     # The list marks them, until they expire.
     assert all(each["problems"] and each["expires_at"] for each in uploads)
-    assert (await browser.show("/backups")).text.count("does not restore") == 4
+    page = await browser.show("/backups")
+    assert page.text.count("does not restore") == 4
+    assert re.search(
+        r"does not restore.*?</span><small class=\"reason record-text\">[^<]*neither gzip nor SQL", page.text
+    )
+    assert "/compare" not in page.text
+    assert "/keep" not in page.text
+    assert page.text.count("Restores it into a scratch database") == page.text.count('/download"') == 4
+    await browser.submit("/me/language", {"language": "de"})
+    page = await browser.show("/backups")
+    assert "weder gzip noch der SQL-Text einer Sicherung" in page.text
+    assert "Das ist keine Sicherung von Stocky" in page.text
     for each in uploads:
         answer = await browser.show(f"/backups/{each['timestamp']}/delete")
         assert Page(answer.text).faults == []
@@ -203,6 +229,7 @@ async def test_an_edited_backup(browse: Browse, admin: AsyncClient) -> None:
     assert "checksum" in page.text
     (backup,) = await stored(admin)
     assert "checksum" in backup["problems"][0]
+    assert f"/backups/{backup['timestamp']}/compare" in (await browser.show("/backups")).text
     page = await compare(browser, backup["timestamp"], accept_edited="true")
     assert "Coffee → Cocoa" in page.text
     assert 'name="accept_edited" value="true"' in page.text
@@ -251,3 +278,41 @@ async def test_a_running_job_is_found_again(app: Litestar, browse: Browse) -> No
     finally:
         going.set()
         await app.state.jobs.finished(job.id)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("kind", ["backup.restore", "backup.create"])
+async def test_a_cancelled_job_is_no_failure(app: Litestar, browse: Browse, samples: Json, kind: str) -> None:
+    backup = samples["backup_id"]
+
+    async def work(report: Callable[..., None]) -> None:
+        report("loading" if kind == "backup.restore" else "dumping", 1, 4, "rows")
+        await asyncio.Event().wait()
+
+    parameters = {"backup": backup, "dry_run": True} if kind == "backup.restore" else {}
+    job = await app.state.jobs.run_here(kind, work, by="admin", parameters=parameters)
+    browser = await browse("admin")
+    assert (await browser.submit(f"/jobs/{job.id}/cancel")).status_code == 303
+    with pytest.raises(Conflict, match="was cancelled"):
+        await app.state.jobs.finished(job.id)
+    shows_it = f"/backups/{backup}/restore?job={job.id}" if kind == "backup.restore" else f"/backups?job={job.id}"
+    page = await ended(browser, shows_it)
+    assert "was cancelled" in page.text
+    assert "failed" not in page.text.partition("<template")[0]
+    assert "cannot be restored" not in page.text
+    assert Page((await browser.show(f"/jobs/{job.id}")).text).faults == []
+
+
+async def test_download_of_an_increment_is_said_to_be_not_enough(browse: Browse, admin: AsyncClient) -> None:
+    for _ in range(2):
+        body = {"kind": "sql", "incremental": True, "verify": True}
+        await done(admin, await admin.post("/system/backup", json=body))
+    browser = await browse("admin")
+    page = await browser.show("/backups")
+    assert Page(page.text).faults == []
+    assert "increment: needs all back to" in page.text
+    assert page.text.count("a download of it alone cannot be restored") == 1
+    # Beside the result of its test restore as well.
+    (increment, _) = await stored(admin)
+    answer = await browser.submit(f"/backups/{increment['timestamp']}/verify")
+    assert "a download of it alone cannot be restored" in (await ended(browser, answer.headers["location"])).text

@@ -60,7 +60,12 @@ async def test_service_is_never_shown_again(browse: Browse, admin: AsyncClient) 
         assert "The test was sent." in answer.text
         # An empty address leaves the one that is stored.
         assert (await browser.submit(path, fields | {"url": "", "is_active": "true"})).status_code == 303
-        shown = [answer.text, (await browser.show(path)).text, (await browser.show("/notices")).text]
+        # One that was typed is there again after an error elsewhere, so that it is not lost.
+        typed = f"ntfy://127.0.0.1:{receiver.port}/another-topic"
+        refused = await browser.submit(path, fields | {"url": typed, "is_active": "true", "quiet_from": "22:00"})
+        assert refused.status_code == 422
+        assert f'value="{typed}"' in refused.text
+        shown = [answer.text, refused.text, (await browser.show(path)).text, (await browser.show("/notices")).text]
         assert SECRET not in "".join(shown)
         assert "The test was sent." in (await browser.submit(f"{path}/test")).text
         assert [each.json["topic"] for each in receiver.arrived] == [SECRET, SECRET]

@@ -29,10 +29,10 @@ from stocky.progress import ProgressCallback
 from tests.architecture import schema
 from tests.backup.dumps import finished
 from tests.imports.importing import imported
-from tests.inventory import get, made, new_item, new_location
+from tests.inventory import Json, get, made, new_item, new_location
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
-from tests.webhooks.receiving import receiving
+from tests.webhooks.receiving import deliveries, receiving, until_so
 
 PACKAGE = Path(stocky.__file__).parent
 Browse = Callable[[str], Awaitable[Browser]]
@@ -154,6 +154,10 @@ async def test_job_is_cancelled_run_again_and_dismissed(
     assert Page(page.text).faults == []
     for action in ("retry", "dismiss"):
         assert f'action="/jobs/{failed}/{action}"' in page.text
+    await browser.submit("/me/language", {"language": "de"})
+    for path in ("/jobs", f"/jobs/{failed}"):
+        assert "Abhaken" in (await browser.show(path)).text
+    await browser.submit("/me/language", {"language": "en"})
     assert (await browser.submit(f"/jobs/{failed}/retry")).status_code == 303
     await finished(admin, failed)
     assert (await browser.submit(f"/jobs/{failed}/dismiss")).status_code == 303
@@ -162,6 +166,24 @@ async def test_job_is_cancelled_run_again_and_dismissed(
     assert f'action="/jobs/{failed}/dismiss"' not in page.text
     assert "ran again" in (await browser.show("/audit?subject=job")).text
     assert "Check for overdue loans" in (await browser.show("/jobs?kind=")).text
+
+
+async def test_error_of_a_delivery_is_in_german(browse: Browse, admin: AsyncClient) -> None:
+    # Nobody is at this port.
+    wanted = {"url": "http://127.0.0.1:9/hook", "event_types": ["alert.raised"]}
+    hook = made(await admin.post("/webhooks/", json=wanted))
+    assert (await admin.post(f"/webhooks/{hook['id']}/test")).status_code == 202
+
+    async def failed() -> Json | None:
+        [delivery] = await deliveries(admin, hook)
+        return delivery if delivery["error"] else None
+
+    delivery = await until_so(failed)
+    assert delivery["error"] == "cannot be reached (ConnectError)"
+    browser = await browse("admin")
+    await browser.submit("/me/language", {"language": "de"})
+    for path in (f"/hooks/{hook['id']}", f"/hooks/{hook['id']}/deliveries/{delivery['id']}"):
+        assert "Der Empfänger ist nicht erreichbar (ConnectError)" in (await browser.show(path)).text, path
 
 
 async def test_webhook(browse: Browse, admin: AsyncClient) -> None:
@@ -204,8 +226,9 @@ async def test_webhook(browse: Browse, admin: AsyncClient) -> None:
         assert (hook["description"], hook["event_types"], hook["is_active"]) == ("Door", ["backup.failed"], False)
         assert "This webhook is off" in (await browser.show(path)).text
         assert (await browser.submit(f"{path}/test")).status_code == 409
-        answer = await browser.submit(path, changed | {"url": "ftp://x", "is_active": "true"})
-        assert answer.status_code == 422
+        for url in (" ", "ftp://x"):
+            answer = await browser.submit(path, changed | {"url": url, "is_active": "true"})
+            assert answer.status_code == 422, url
         assert 'value="ftp://x"' in answer.text
     assert (await browser.submit(f"{path}/delete")).status_code == 303
     assert await get(admin, "/webhooks/") == []

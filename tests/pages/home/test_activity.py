@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from stocky.app import attach, make_routes
+from stocky.config import load
+from stocky.services import Services
 from stocky.stock import repository
+from tests.conftest import started
 from tests.inventory import made, new_item, new_location, new_stock
 from tests.pages.conftest import Browser
 
@@ -125,6 +129,26 @@ async def test_undo(browse: Browse, admin: AsyncClient, stock: dict[str, Any]) -
     again = await browser.submit(f"/activity/{counted}/undo", {"back": "//evil.example"})
     assert again.status_code == 409
     assert "undone already" in again.text
+
+
+async def test_undo_returns_below_a_base_path(environ: dict[str, str], keys: dict[str, str]) -> None:
+    config = load(environ | {"STOCKY_BASE_PATH": "/at/stocky"})
+    async with started(attach(make_routes(), Services(config))) as app, Browser(app, "/at/stocky") as browser:
+        browser.headers["X-API-Key"] = keys["admin"]
+        item = made(await browser.post("/api/v1/items/", json={"name": "Tea"}))
+        shelf = made(await browser.post("/api/v1/locations/", json={"name": "Shelf", "storage_type": "other"}))
+        event = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
+        batch = made(await browser.post("/api/v1/events/", json={"events": [event] * 4}))["batch_id"]
+        del browser.headers["X-API-Key"]
+        await browser.sign_in("member")
+        for path in ("/", "/activity", "/activity?type=add", f"/activity/batches/{batch}"):
+            page = (await browser.show(path)).text
+            form = re.search(r'action="/at/stocky(/activity/\d+/undo)".*?name="back" value="([^"]+)"', page, re.DOTALL)
+            assert form is not None, path
+            assert form[2] == path
+            answer = await browser.submit(form[1], {"back": form[2]})
+            assert answer.headers["location"].startswith(f"/at/stocky{path}"), path
+            assert (await browser.get(answer.headers["location"].removeprefix("/at/stocky"))).status_code == 200, path
 
 
 async def test_undo_of_a_batch(browse: Browse, admin: AsyncClient, stock: dict[str, Any]) -> None:

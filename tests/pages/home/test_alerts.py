@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from httpx import AsyncClient
 
+from stocky.alerts.schemas import AlertCause, ServiceAlert
 from stocky.app import attach, make_routes
 from stocky.config import load
 from stocky.services import Services
@@ -37,6 +38,28 @@ async def test_alerts(browse: Callable[[str], Awaitable[Browser]], admin: AsyncC
         assert (await browser.submit("/alerts/resolve", wrong)).status_code == 422
     assert (await browser.submit("/alerts/delete", {"id": ids})).status_code == 422
     assert (await browser.submit("/alerts/resolve", {"id": "99999"})).status_code == 404
+
+
+async def test_each_kind_has_its_own_filter(browse: Callable[[str], Awaitable[Browser]], admin: AsyncClient) -> None:
+    for kind in ("fridge", "fridge", "door"):
+        made(await admin.post("/alerts/", json={"alert_type": kind, "message": f"About the {kind}"}))
+    browser = await browse("member")
+    page = (await browser.show("/alerts")).text
+    filters = re.findall(r'href="(/alerts\?kind=[^"]+)"', page)
+    assert filters == ["/alerts?kind=door", "/alerts?kind=fridge"]
+    for path, count in zip(filters, (1, 2), strict=True):
+        assert (await browser.show(path)).text.count("</b><div>") == count, path
+
+
+async def test_types_of_stocky_have_names(browse: Callable[[str], Awaitable[Browser]], admin: AsyncClient) -> None:
+    types = [each.value for each in (*AlertCause, *ServiceAlert)]
+    for each in types:
+        made(await admin.post("/alerts/", json={"alert_type": each, "message": "x"}))
+    page = (await (await browse("member")).show("/alerts")).text
+    names = re.findall(r'class="flag \w+"><svg.+?</svg>([^<]+)</span>', page)
+    assert len(names) == len(types)
+    assert set(names) & set(types) == set()
+    assert set(re.findall(r'href="/alerts\?kind=\w+"[^>]*>\s*(\w+)', page)) & set(types) == set()
 
 
 async def test_acknowledging_returns_below_a_base_path(environ: dict[str, str]) -> None:

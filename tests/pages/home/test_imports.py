@@ -337,7 +337,11 @@ async def test_any_table_of_a_project_stays_one(browse: Browse, admin: AsyncClie
 
 async def test_exports_for_other_programs(browse: Browse) -> None:
     browser = await browse("reader")
-    assert '<option value="partdb">Part-DB</option>' in (await browser.show("/export")).text
+    text = (await browser.show("/export")).text
+    assert '<option value="partdb">Part-DB</option>' in text
+    # The filters are folded away, so that the buttons are in sight.
+    assert text.count('<details class="disclosure">') == 3
+    assert re.search(r'name="needs_review".*?</details>.*?name="preset".*?Download the items', text, re.DOTALL)
     for name in ("items", "stock"):
         answer = await browser.get(f"/export/{name}?preset=homebox")
         assert answer.headers["location"] == f"/api/v1/exports/{name}.csv?preset=homebox"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -67,6 +68,8 @@ async def test_oneself(browse: Browse, admin: AsyncClient) -> None:
     refused = await boss.submit(own, last)
     assert refused.status_code == 409, "the last admin"
     assert 'value="member" checked' in refused.text
+    for empty in ({"username": " "}, {"email": ""}):
+        assert (await boss.submit(own, last | empty)).status_code == 422, empty
 
 
 async def test_a_scanner(browse: Browse, admin: AsyncClient) -> None:
@@ -89,6 +92,35 @@ async def test_a_scanner(browse: Browse, admin: AsyncClient) -> None:
     assert made(await admin.get("/scanner/status/door%2F1"))["mode"] == "add"
     assert (await boss.submit(path, {**given, "user_id": ""})).status_code == 303
     assert made(await admin.get("/scanner/status/door%2F1"))["associated_user"] is None
+
+
+async def test_old_form_of_a_scanner_changes_only_what_was_chosen(browse: Browse, admin: AsyncClient) -> None:
+    kitchen, cellar = await new_location(admin, "Kitchen"), await new_location(admin, "Cellar")
+    state, path = "/scanner/s1/state", "/scanners/s1"
+    made(await admin.put(state, json={"mode": "add", "location_id": kitchen["id"]}))
+    boss = await browse("admin")
+    page = (await boss.show(path)).text
+    was = dict(re.findall(r'name="(was-[^"]+)" value="([^"]*)"', page))
+    assert was == {
+        "was-mode": "add", "was-location_id": str(kitchen["id"]), "was-location_id_text": "Kitchen", "was-user_id": ""
+    }  # fmt: skip
+    form = was | {name.removeprefix("was-"): value for name, value in was.items()}
+    # The device goes on meanwhile.
+    made(await admin.put(state, json={"mode": "remove", "location_id": cellar["id"]}))
+    person = await id_of(admin, "member")
+    assert (await boss.submit(path, form | {"user_id": str(person)})).status_code == 303
+    now = made(await admin.get("/scanner/status/s1"))
+    assert (now["mode"], now["location_name"], now["associated_user"]) == ("remove", "Cellar", "member")
+    assert (await boss.submit(path, form | {"mode": "count"})).status_code == 303
+    now = made(await admin.get("/scanner/status/s1"))
+    assert (now["mode"], now["location_name"], now["associated_user"]) == ("count", "Cellar", "member")
+    # As a script sends it: another location, then none.
+    for chosen, text, name in ((kitchen["id"], "Kitchen", "Kitchen"), ("", "", None)):
+        shown = form | {"was-location_id": str(cellar["id"]), "was-location_id_text": "Cellar"}
+        answer = await boss.submit(path, shown | {"location_id": str(chosen), "location_id_text": text})
+        assert answer.status_code == 303
+        now = made(await admin.get("/scanner/status/s1"))
+        assert (now["mode"], now["location_name"]) == ("count", name)
 
 
 async def test_commands_to_print(browse: Browse, admin: AsyncClient) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 import pytest
 from httpx import AsyncClient
 
+from stocky import clock
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
 
@@ -51,6 +53,10 @@ async def test_lists_are_made_shared_copied_and_deleted(
     assert answer.headers["location"].startswith("/lists/2")
     assert (await get(member, "/shopping-lists/2"))["name"] == "Big party (copy)"
     assert "Copied from Big party" in (await browser.show("/lists/2/log")).text
+    made(await member.post("/shopping-lists/1/duplicate", json={"name": "Shop", "is_public": True}))
+    page = (await browser.show("/lists/3/log")).text
+    assert "Copied from a private list" in page
+    assert "Big party" not in page
     await browser.submit("/lists/1/delete")
     assert (await browser.get("/lists/1")).status_code == 404
     page = (await browser.show("/lists")).text
@@ -73,8 +79,59 @@ async def test_tick_books_stock_once(browse: Browse, member: AsyncClient, weekly
     answer = await browser.submit(path, tick, headers={"X-Fragment": "entries"})
     assert answer.status_code == 200
     assert "Bought just now" in answer.text
+    # At once, with its undo, which is below the other entries.
+    assert "“Milk” is bought" in answer.text
+    [toast] = re.findall(r'class="toast.*?</form>', answer.text, re.DOTALL)
+    assert re.search(r'action="/lists/1/purchases/\d+/undo"', toast)
+    assert "is bought" not in (await browser.show("/lists/1")).text
     assert await total(member, item) == 3.5
     assert await names(member, weekly) == []
+
+
+async def test_tick_books_the_amount_that_the_page_showed(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    item, shelf = await new_item(member, "Milk"), await new_location(member)
+    entry = await put(member, weekly, item_id=item["id"], quantity=1.125)
+    browser = await browse("member")
+    await browser.submit("/me/language", {"language": "de"})
+    page = (await browser.show("/lists/1")).text
+    [form] = re.findall(r"<form[^>]* data-tick=.*?</form>", page, re.DOTALL)
+    tick = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    tick |= {"location_id": str(shelf["id"]), "event_id": "t1"}
+    # Somebody needs more meanwhile.
+    await member.put(f"/shopping-lists/1/items/{item['id']}", json={"quantity": 6})
+    path = f"/lists/1/entries/{entry['id']}/tick"
+    for _ in range(2):
+        answer = await browser.submit(path, tick, headers={"X-Fragment": "entries"})
+        assert answer.status_code == 200
+    assert await total(member, item) == 1.125
+    [left] = (await get(member, "/shopping-lists/1"))["items"]
+    assert (left["id"], left["quantity"]) == (entry["id"], 4.875)
+    # A page from before has no amount: the whole entry is bought.
+    tick = {"item_id": item["id"], "location_id": shelf["id"], "event_id": "t2"}
+    await browser.submit(path, tick, headers={"X-Fragment": "entries"})
+    assert await total(member, item) == 6
+    assert await names(member, weekly) == []
+
+
+async def test_tick_is_of_its_own_time_and_never_of_the_future(
+    browse: Browse, member: AsyncClient, weekly: Json
+) -> None:
+    item, shelf = await new_item(member, "Milk"), await new_location(member)
+    entry = await put(member, weekly, item_id=item["id"], quantity=2)
+    browser = await browse("member")
+    path = f"/lists/1/entries/{entry['id']}/tick"
+    began = clock.now()
+    for event_id, since in (("t1", -timedelta(hours=3)), ("t2", timedelta(days=400))):
+        at = (began + since).isoformat()
+        tick = {"item_id": item["id"], "location_id": shelf["id"], "event_id": event_id, "quantity": "1"}
+        for _ in range(2):
+            answer = await browser.submit(path, tick | {"occurred_at": at}, headers={"X-Fragment": "entries"})
+            assert answer.status_code == 200, answer.text
+    assert await total(member, item) == 2
+    events = {each["event_id"]: each for each in (await get(member, "/events/"))["events"]}
+    first, second = (datetime.fromisoformat(events[event_id]["occurred_at"]) for event_id in ("t1", "t2"))
+    assert first == began - timedelta(hours=3)
+    assert began <= second <= clock.now()
 
 
 async def test_what_was_ticked_can_be_put_back(browse: Browse, member: AsyncClient, weekly: Json) -> None:

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 
 from stocky.pages import location_nodes
 from stocky.stock import location_stock
-from tests.inventory import get, new_box, new_item, new_location, new_stock, total
+from tests.inventory import get, made, new_box, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
 
 pytestmark = pytest.mark.one_postgres
@@ -43,6 +43,49 @@ async def test_location_is_made_changed_and_hidden(browse: Browse, member: Async
     assert "Show again" in (await browser.show("/locations/1")).text
     await browser.submit("/locations/1/show")
     assert "Cold chest" in (await browser.show("/locations?q=cold")).text
+
+
+async def test_old_forms_change_only_what_was_typed(browse: Browse, member: AsyncClient) -> None:
+    kitchen, cellar = await new_location(member, "Kitchen"), await new_location(member, "Cellar")
+    shelf = await new_location(member, "Shelf", parent_id=kitchen["id"], description="left", storage_type="garage")
+    await new_box(member, 2)
+    made(await member.patch("/boxes/1", json={"name": "Screws", "parent_id": kitchen["id"]}))
+    browser = await browse("member")
+    shown = f"/locations/{shelf['id']}"
+    for page, path, new_name in ((shown, shown, "Old shelf"), ("/locations/boxes/1", "/boxes/1", "Old box")):
+        form = _fields_of((await browser.show(f"{page}/edit")).text, f"{page}/edit")
+        assert form["parent_id_text"] == "Kitchen"
+        change = {"name": new_name, "parent_id": cellar["id"], "storage_type": "freezer"}
+        made(await member.patch(path, json=change))
+        # Also after an error.
+        answer = await browser.submit(f"{page}/edit", form | {"name": "", "description": "right"})
+        assert answer.status_code == 422
+        form = _fields_of(answer.text, f"{page}/edit")
+        answer = await browser.submit(f"{page}/edit", form | {"name": form["was-name"]})
+        assert answer.status_code == 303, answer.text
+        now = await get(member, path)
+        assert now["description"] == "right"
+        assert {name: now[name] for name in change} == change
+        # What is emptied is emptied, and what is chosen is chosen.
+        form = _fields_of((await browser.show(f"{page}/edit")).text, f"{page}/edit")
+        assert (await browser.submit(f"{page}/edit", form | {"parent_id_text": "Kitchen"})).status_code == 303
+        assert (await get(member, path))["parent_id"] == kitchen["id"]
+        form = _fields_of((await browser.show(f"{page}/edit")).text, f"{page}/edit")
+        answer = await browser.submit(f"{page}/edit", form | {"parent_id_text": "", "description": ""})
+        assert answer.status_code == 303, answer.text
+        now = await get(member, path)
+        assert (now["parent_id"], now["description"], now["name"]) == (None, "", new_name)
+
+
+def _fields_of(page: str, action: str) -> dict[str, str]:
+    """The fields of a form, as a browser sends them."""
+    form = page.partition(f'action="{action}"')[2].partition("</form>")[0]
+    fields = {}
+    for tag in re.findall(r"<input [^>]*>", form):
+        name, value = re.search(r' name="([^"]*)"', tag), re.search(r' value="([^"]*)"', tag)
+        if name and value and ('type="radio"' not in tag or " checked" in tag):
+            fields[name[1]] = value[1]
+    return fields
 
 
 async def test_location_with_stock_is_not_hidden(browse: Browse, member: AsyncClient) -> None:
@@ -116,6 +159,11 @@ async def test_stock_is_added_by_name_code_and_barcode(browse: Browse, member: A
     answer = await browser.submit(path, {"item_id": item["id"], "quantity": "a lot"})
     assert answer.status_code == 422
     assert 'value="a lot"' in answer.text
+    # A script shows the errors itself.
+    answer = await browser.submit(
+        path, {"item_id": item["id"], "quantity": "a lot"}, headers={"X-Requested-With": "fetch"}
+    )
+    assert answer.json()["errors"] == [{"field": "quantity", "message": "must be a number"}]
 
 
 async def test_stock_take_books_only_what_differs(browse: Browse, member: AsyncClient) -> None:
@@ -142,6 +190,26 @@ async def test_stock_take_books_only_what_differs(browse: Browse, member: AsyncC
     assert [each["quantity"] for each in await get(member, "/skus/")] == [3, 3, 3, 3]
 
 
+async def test_amount_that_may_be_thousands_is_not_booked(browse: Browse, member: AsyncClient) -> None:
+    shelf, item = await new_location(member), await new_item(member)
+    sku = await new_stock(member, item, shelf, 1.125)
+    browser = await browse("member")
+    german = {"Accept-Language": "de"}
+    added = {"item_id": item["id"], "quantity": "1.500"}
+    counted = {f"count-{sku['id']}": "1.500", f"version-{sku['id']}": sku["version"], f"was-{sku['id']}": "1.125"}
+    for path, form in ((f"/locations/{shelf['id']}/stock", added), (f"/locations/{shelf['id']}/count", counted)):
+        answer = await browser.submit(path, form, headers=german)
+        assert (answer.status_code, "1500 oder 1,500" in answer.text) == (422, True), path
+    assert await total(member, item) == 1.125
+    # What the page shows is booked as it is.
+    page = (await browser.show(f"/locations/{shelf['id']}/count", headers=german)).text
+    [shown] = re.findall(r'name="count-\d+" value="([^"]*)"', page)
+    answer = await browser.submit(
+        f"/locations/{shelf['id']}/count", counted | {f"count-{sku['id']}": shown}, headers=german
+    )
+    assert "done=same" in answer.headers["location"]
+
+
 async def test_stock_take_refuses_rows_that_were_booked_to_since(browse: Browse, member: AsyncClient) -> None:
     shelf = await new_location(member)
     first, second = [await new_stock(member, await new_item(member, name), shelf, 3) for name in ("A", "B")]
@@ -155,6 +223,37 @@ async def test_stock_take_refuses_rows_that_were_booked_to_since(browse: Browse,
     assert answer.status_code == 422
     assert "1 row was booked" in answer.text
     assert [each["quantity"] for each in await get(member, "/skus/")] == [4, 7]
+
+
+async def test_stock_take_with_a_typing_error_does_not_overwrite_bookings(browse: Browse, member: AsyncClient) -> None:
+    shelf = await new_location(member)
+    first, second = [await new_stock(member, await new_item(member, name), shelf, 5) for name in ("A", "B")]
+    browser = await browse("member")
+    path = f"/locations/{shelf['id']}/count"
+    form = _count_fields((await browser.show(path)).text)
+    await member.post(f"/skus/{first['id']}/adjust", json={"delta": -2})
+    answer = await browser.submit(path, form | {f"count-{second['id']}": "abc"})
+    assert answer.status_code == 422
+    form = _count_fields(answer.text)
+    assert form[f"count-{second['id']}"] == "abc"
+    # Not counted, so what was booked since stays.
+    assert (await browser.submit(path, form | {f"count-{second['id']}": "4"})).status_code == 303
+    assert [each["quantity"] for each in await get(member, "/skus/")] == [3, 4]
+    # Counted before the booking, so it is refused; the page then has the new version, and it can be sent again.
+    form = _count_fields((await browser.show(path)).text) | {f"count-{first['id']}": "6"}
+    await member.post(f"/skus/{first['id']}/adjust", json={"delta": -2})
+    form = _count_fields((await browser.submit(path, form | {f"count-{second['id']}": "abc"})).text)
+    answer = await browser.submit(path, form | {f"count-{second['id']}": "3"})
+    assert answer.status_code == 422
+    assert "1 row was booked" in answer.text
+    assert [each["quantity"] for each in await get(member, "/skus/")] == [1, 3]
+    assert (await browser.submit(path, _count_fields(answer.text))).status_code == 303
+    assert [each["quantity"] for each in await get(member, "/skus/")] == [6, 3]
+
+
+def _count_fields(page: str) -> dict[str, str]:
+    """The fields of the rows of a stock-take, as a browser sends them."""
+    return dict(re.findall(r'name="((?:count|was|version)-\d+)" value="([^"]*)"', page))
 
 
 async def test_all_or_some_moves(browse: Browse, member: AsyncClient) -> None:

@@ -51,6 +51,10 @@ async def test_project_from_its_needs_to_the_withdrawal_and_back(browse: Browse,
     assert "2 entries are on the list" in (await browser.show(answer.headers["location"])).text
     answer = await browser.submit("/projects/1/list", {"list_id": "1", "name": ""})
     assert "done=same" in answer.headers["location"]
+    # The dialog begins with a list that is there; a name makes another one.
+    answer = await browser.submit("/projects/1/list", {"list_id": "1", "name": "Another cake"})
+    assert "number=2&list=2" in answer.headers["location"]
+    assert (await get(member, "/shopping-lists/2"))["name"] == "Another cake"
     flour_id, words_id = [each["id"] for each in (await get(member, "/projects/1"))["items"]]
     assert (await browser.submit(f"/projects/1/entries/{flour_id}", {"quantity": "none"})).status_code == 422
     await browser.submit(f"/projects/1/entries/{flour_id}", {"quantity": "1"})

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from stocky.pages import sheets
+from stocky.pages.views import labels
 from tests.labels.pdf_reading import read_pdf
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
@@ -68,11 +70,27 @@ async def test_what_is_wrong(browse: Browse, samples: dict[str, Any], query: str
     assert Page(text).faults == []
 
 
+async def test_all_locations_are_printed_or_none(
+    browse: Browse, samples: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (sheets, labels):
+        monkeypatch.setattr(module, "MOST_LABELS", 1)
+    browser = await browse("member")
+    text = (await browser.show("/labels?locations=all")).text
+    assert "At most 1 labels are printed at once" in text
+    assert 'class="cell"' not in text
+    browser.headers["Accept-Language"] = "de"
+    german = (await browser.show("/labels?locations=all")).text
+    assert "Auf einmal werden höchstens 1 Etiketten gedruckt" in german
+
+
 async def test_files_of_the_sheets(browse: Browse, samples: dict[str, Any]) -> None:
     browser = await browse("member")
     text = (await browser.show("/labels?items=1&locations=1&commands=true&counts=true")).text
     assert text.count('class="cell"') == 1 + 1 + 7 + 8
     assert "Next scan" in text
+    # Both ways to paper are above the form.
+    assert text.index('id="print"') < text.index("format=pdf") < text.index('id="labels-form"')
     links = [html.unescape(each) for each in re.findall(r'href="(/labels\?format=[^"]+)"', text)]
     assert len(links) == 2
     for link, kind in zip(links, ("application/pdf", "image/svg+xml"), strict=True):

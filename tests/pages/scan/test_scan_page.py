@@ -97,6 +97,7 @@ async def test_what_is_refused(browse: Browse, member: AsyncClient) -> None:
         ({"mode": "count", "amount": ""}, "is required"),
         ({"location_id": "999"}, "There is no location with id 999"),
         ({"location_id_text": "Nowhere"}, "There is no location named"),
+        ({"code": "4006381333900"}, "Choose where it goes"),
         ({"mode": "remove", "amount": "5"}, "Only 1 of Coffee in stock"),
         ({"code": '{"command":"dance"}'}, "not a command Stocky knows"),
         ({"code": '{"command":"undo"}'}, "does nothing here"),
@@ -231,6 +232,26 @@ async def test_undo(browse: Browse, member: AsyncClient) -> None:
     assert (await browser.submit(f"/scan/events/{added['id']}/undo")).status_code == 403
     other = await browse("member")
     assert (await other.submit(f"/scan/events/{added['id']}/undo")).status_code == 303
+
+
+async def test_undo_of_a_script_names_the_scan(browse: Browse, member: AsyncClient) -> None:
+    """After a restore the row with the id that a device has stored may be another event."""
+    item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
+    event = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 2}
+    events = [event | {"event_id": "scan-1"}, event | {"event_id": "scan-2"}, event]
+    first, _, unnamed = made(await member.post("/events/", json={"events": events}))["results"]
+    browser = await browse("member")
+    script = {"headers": {"X-Requested-With": "fetch", "Accept": "application/json"}}
+    for id, name in ((first["id"], "scan-2"), (unnamed["id"], "scan-1"), (999_999, "scan-1")):
+        refused = await browser.submit(f"/scan/events/{id}/undo", {"scan_event_id": name}, **script)
+        assert refused.status_code in (404, 409), refused.text
+        assert refused.status_code == 404 or "a backup was restored" in refused.json()["detail"]
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 6
+    for _ in range(2):
+        sent = {"undo_id": "undo-1", "scan_event_id": "scan-1"}
+        answer = await browser.submit(f"/scan/events/{first['id']}/undo", sent, **script)
+        assert (answer.status_code, answer.json()) == (200, {"id": first["id"]})
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 4
 
 
 async def test_printed_undo_of_a_scanner_is_of_its_own_scans(browse: Browse, member: AsyncClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -36,6 +37,11 @@ async def test_stepper_books_and_comes_back(editor: Browser, admin: AsyncClient)
     assert await total(admin, {"id": 1}) == 3
     answer = await editor.submit("/items/1/step", {"sku_id": 1, "delta": "-9"})
     assert answer.status_code == 409
+    german = {"X-Fragment": "stock", "Accept-Language": "de"}
+    for headers, words in (({"X-Fragment": "stock"}, "Shelf: Only 3 of"), (german, "Shelf: Nur 3 von")):
+        answer = await editor.submit("/items/1/step", {"sku_id": 1, "delta": "-9"}, headers=headers)
+        assert answer.json()["detail"].startswith(words), answer.text
+        assert answer.json()["type"] == "/problems/oversell"
     answer = await editor.submit("/items/1/step", {"sku_id": 1, "delta": "x"}, headers={"X-Fragment": "stock"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "delta"
@@ -111,11 +117,34 @@ async def test_stock_moves_is_written_off_and_comes_back(editor: Browser, admin:
         assert (await editor.submit("/items/1/stock/1/details", fields)).status_code == 303
         sku = await get(admin, "/skus/1")
         assert (sku["expiry_date"], sku["notes"]) == (None, notes)
+    assert (await editor.submit("/items/1/stock/1/details", fields | {"unit": " "})).status_code == 422
     details = {"unit": "piece", "expiry_date": "2030-01-31", "notes": "open", "version": "4"}
     version = (await get(admin, "/skus/1"))["version"]
     answer = await editor.submit("/items/1/stock/1/details", details | {"version": str(version)})
     assert answer.status_code == 303, answer.text
     assert (await get(admin, "/skus/1"))["expiry_date"] == "2030-01-31"
+
+
+async def test_details_with_an_error_do_not_overwrite_a_change(editor: Browser, admin: AsyncClient) -> None:
+    sku = await get(admin, "/skus/1")
+    assert (await admin.patch("/skus/1", json={"notes": "behind the tea"})).status_code == 200
+    fields = {"unit": "piece", "expiry_date": "soon", "notes": "", "version": str(sku["version"])}
+    answer = await editor.submit("/items/1/stock/1/details", fields)
+    assert answer.status_code == 422
+    assert f'name="version" value="{sku["version"]}"' in answer.text
+    answer = await editor.submit("/items/1/stock/1/details", fields | {"expiry_date": ""})
+    assert answer.status_code == 412
+    assert (await get(admin, "/skus/1"))["notes"] == "behind the tea"
+
+
+async def test_writing_off_an_empty_lot_offers_no_undo(editor: Browser, admin: AsyncClient) -> None:
+    await editor.submit("/items/1/stock/1/amount", {"how": "set", "quantity": "0"})
+    answer = await editor.submit("/items/1/stock/1/write-off")
+    assert answer.headers["location"] == "/items/1?done=saved"
+    await editor.submit("/items/1/stock/new", {"location_id": "1", "location_id_text": "Shelf", "quantity": "2"})
+    [sku] = await get(admin, "/skus/", item_id=1)
+    answer = await editor.submit(f"/items/1/stock/{sku['id']}/write-off")
+    assert answer.headers["location"] == "/items/1?booked=true"
 
 
 async def test_stock_elsewhere(editor: Browser, admin: AsyncClient) -> None:
@@ -174,7 +203,12 @@ async def test_stock_is_opened(editor: Browser, admin: AsyncClient) -> None:
     assert answer.status_code == 303, answer.text
     changed = await get(admin, "/items/1")
     assert (changed["shelf_life_days"], changed["opened_days"]) == (30, 3)
-    assert Page((await editor.show("/items/1/stock/1")).text).faults == []
+    page = await editor.show("/items/1/stock/1")
+    assert Page(page.text).faults == []
+    # Without script each form has its amount.
+    assert all(
+        label in page.text for label in (">Amount</label>", ">Amount to move</label>", ">Amount to open</label>")
+    )
     answer = await editor.submit("/items/1/stock/1/open", {"quantity": "0.5"})
     assert (answer.status_code, answer.headers.get("location")) == (303, "/items/1?booked=true"), answer.text
     opened = next(sku for sku in await get(admin, "/skus/", item_id=1) if sku["opened_on"])
@@ -208,6 +242,13 @@ async def test_shopping_list(editor: Browser, admin: AsyncClient) -> None:
     assert [each["name"] for each in lists] == ["Weekly", "Mine"]
     mine = lists[1]["id"]
     await editor.submit("/items/1/list", {"list_id": mine, "quantity": "5"})
+    assert [each["quantity"] for each in (await get(admin, f"/shopping-lists/{mine}"))["items"]] == [5]
+    # One of the lists is always chosen in the form; a name makes a new one.
+    answer = await editor.submit("/items/1/list", {"list_id": mine, "name": "Party", "quantity": "7"})
+    assert answer.status_code == 303, answer.text
+    lists = (await get(admin, "/shopping-lists/"))["items"]
+    [party] = [each["id"] for each in lists if each["name"] == "Party"]
+    assert [each["quantity"] for each in (await get(admin, f"/shopping-lists/{party}"))["items"]] == [7]
     assert [each["quantity"] for each in (await get(admin, f"/shopping-lists/{mine}"))["items"]] == [5]
     for fields in ({"quantity": "2"}, {"list_id": mine, "quantity": "0"}):
         answer = await editor.submit("/items/1/list", fields)
@@ -268,8 +309,12 @@ async def test_merging_and_its_undo(editor: Browser, admin: AsyncClient) -> None
         assert answer.status_code == 422
         assert words in answer.text
     answer = await editor.submit(f"/items/{item['id']}/merge", {"into_text": "4006381333931"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/items/1?done=merged"), answer.text
+    merged = f"/items/1?done=merged&source={item['id']}"
+    assert (answer.status_code, answer.headers["location"]) == (303, merged), answer.text
     assert "Coffee beans" in (await editor.show("/items/1")).text
+    # Its confirmation and its line below the item can undo it.
+    undo = f'action="/items/{item["id"]}/unmerge"'
+    assert [(await editor.show(path)).text.count(undo) for path in (merged, f"/items/1?source={item['id']}")] == [2, 1]
     assert "was merged into" in (await editor.show(f"/items/{item['id']}")).text
     assert (await editor.submit(f"/items/{item['id']}/unmerge")).status_code == 303
     assert (await get(admin, f"/items/{item['id']}"))["is_active"]
@@ -288,7 +333,7 @@ async def test_stock_that_is_empty_for_long_is_shown_on_demand(
     await new_stock(admin, item, shelf, 0)
     path = f"/items/{item['id']}"
     assert "Top shelf" in (await editor.show(path)).text
-    today = clock.today()
+    today = clock.local_today()
     monkeypatch.setattr(clock, "today", lambda: today + timedelta(days=91))
     page = (await editor.show(path)).text
     assert "Nothing in stock" in page
@@ -298,3 +343,10 @@ async def test_stock_that_is_empty_for_long_is_shown_on_demand(
     assert f'data-src="{path}?emptied=1"' in page, "it stays when the page is read again"
     assert "long been empty" not in page
     assert "Candles" not in (await editor.show(f"/locations/{shelf['id']}")).text
+
+
+async def test_link_beside_no_barcodes_stands_apart(editor: Browser, admin: AsyncClient) -> None:
+    bare = await new_item(admin, "Without a barcode")
+    assert re.search(
+        r"none</span>\s+<a class=\"link\"[^>]*>Add or remove<", (await editor.show(f"/items/{bare['id']}")).text
+    )

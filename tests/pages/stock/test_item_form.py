@@ -68,6 +68,31 @@ async def test_everything_at_once(editor: Browser, admin: AsyncClient) -> None:
     assert [each["barcode"] for each in (await get(admin, "/items/3"))["barcodes"]] == ["S-7"]
 
 
+async def test_new_item_with_stock_is_added_once(editor: Browser, admin: AsyncClient) -> None:
+    shelf = await new_location(admin)
+    tea = {"name": "Tea", "location_id": shelf["id"], "quantity": "2", "event_id": "first"}
+    for _ in range(2):
+        # The first answer was lost.
+        answer = await editor.submit("/items/new", tea, headers={"X-Requested-With": "fetch"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/items/1?done=added"), answer.text
+    assert [(each["name"], each["total_quantity"]) for each in await get(admin, "/items/")] == [("Tea", 2)]
+    # The next one has an id of its own.
+    await editor.submit("/items/new", tea | {"event_id": "second"})
+    assert len(await get(admin, "/items/")) == 2
+
+
+async def test_a_refused_new_item_leaves_nothing_for_the_next_one(editor: Browser, admin: AsyncClient) -> None:
+    shelf = await new_location(admin)
+    drill = {"name": "Drill", "location_id": shelf["id"], "quantity": "2", "serial": "X1"}
+    assert (await editor.submit("/items/new", drill)).status_code == 409
+    # SQLite gives the next item the same id.
+    event = {"type": "add", "item": {"upc": "4006381333931"}, "location": {"id": shelf["id"]}, "quantity": 1}
+    [result] = made(await admin.post("/events?details=true", json={"events": [event]}))["results"]
+    [item] = await get(admin, "/items/")
+    shown = result["details"]
+    assert (shown["item_code"], shown["item_name"], shown["needs_review"]) == (item["code"], item["name"], True)
+
+
 async def test_an_item_whose_stock_cannot_be_booked_is_not_added(
     editor: Browser, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +154,7 @@ async def test_wrong_input_is_kept(
     assert len(await get(admin, "/items/")) == 1
 
 
-async def test_change_by_two_is_told(editor: Browser, admin: AsyncClient) -> None:
+async def test_change_by_two_is_reported(editor: Browser, admin: AsyncClient) -> None:
     item = await new_item(admin, "Tea", min_quantity=1.5, tags=["hot"])
     page = await editor.show("/items/1/edit")
     assert 'value="1.5"' in page.text
@@ -143,6 +168,8 @@ async def test_change_by_two_is_told(editor: Browser, admin: AsyncClient) -> Non
     assert 'value="Black tea"' in answer.text
     assert (await get(admin, "/items/1"))["name"] == "Green tea"
     assert (await editor.submit("/items/1/edit", {"name": ""})).status_code == 422
+    answer = await editor.submit("/items/1/edit", fields | {"name": "  ", "version": item["version"]})
+    assert (answer.status_code, 'id="f-name-error"' in answer.text) == (422, True)
 
 
 async def test_saving_a_stub_unchanged_does_not_name_it(

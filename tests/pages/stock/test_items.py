@@ -9,7 +9,7 @@ from datetime import timedelta
 from httpx import AsyncClient
 
 from stocky import clock
-from tests.inventory import Json, get, made, new_item, new_location, new_stock
+from tests.inventory import Json, get, made, new_box, new_item, new_location, new_stock
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
 
@@ -50,6 +50,41 @@ async def test_list_has_filters(admin: AsyncClient, browse: Browse) -> None:
         assert "<html" not in text
     assert "Flour &lt;wheat&gt;" in (await member.show("/items")).text
     assert "Cellar" in (await member.show("/items?q=cell")).text
+
+
+async def test_search_says_whether_the_first_result_is_meant(admin: AsyncClient, browse: Browse) -> None:
+    salt = await new_item(admin, "Sea salt")
+    for name in ("Sea salt, coarse", "Olive oil", "Cellar lamp"):
+        await new_item(admin, name)
+    await new_location(admin, "Cellar")
+    member = await browse("member")
+    for query, is_clear in {
+        "oliv": True,
+        salt["code"]: True,
+        "sea salt": True,
+        "sea": False,
+        "olvie": False,
+        "cellar": False,
+        "nothing": False,
+        "": False,
+    }.items():
+        text = (await member.show(f"/items?q={query}", headers={"X-Fragment": "results"})).text
+        assert ("data-best" in text) == is_clear, query
+
+
+async def test_list_of_a_cause_says_what_it_shows(admin: AsyncClient, browse: Browse) -> None:
+    item = await new_item(admin, "Milk")
+    await new_stock(admin, item, await new_location(admin), 1, expiry_date=str(clock.now().date() + timedelta(days=3)))
+    member = await browse("member")
+    page = (await member.show("/items?cause=expiring")).text
+    assert "Milk" in page
+    assert "What expires within 7 days, the earliest first." in page
+    made(await admin.patch("/settings", json={"expiring_soon_days": 12}))
+    await member.submit("/me/language", {"language": "de"})
+    assert "Was innerhalb von 12 Tagen abläuft" in (await member.show("/items?cause=expiring")).text
+    for cause in ("low_stock", "expired", "negative_stock", "storage_mismatch", "overdue"):
+        assert '<p class="soft page-only">Was ' in (await member.show(f"/items?cause={cause}")).text
+    assert '<p class="soft page-only">' not in (await member.show("/items")).text
 
 
 async def test_list_is_filtered_by_custom_fields(admin: AsyncClient, browse: Browse) -> None:
@@ -100,7 +135,7 @@ async def test_list_has_pages(admin: AsyncClient, browse: Browse) -> None:
 
 
 async def test_what_expires_is_shown_by_date(admin: AsyncClient, browse: Browse) -> None:
-    shelf, today = await new_location(admin), clock.today()
+    shelf, today = await new_location(admin), clock.local_today()
     for number in range(60):
         item = await new_item(admin, f"Part {number:02}", min_quantity=9)
         for days in (1 + number % 7, -1 - number):
@@ -211,3 +246,32 @@ async def test_pickers_answer_scripts(admin: AsyncClient, browse: Browse) -> Non
         answer = await member.get(path, headers={"X-Fragment": "options"})
         assert answer.text.count('role="option"') == (2 if path == "/pick/locations" else 1), path
         assert f'data-text="{text}"' in answer.text
+
+
+async def test_location_picker_searches_paths(admin: AsyncClient, browse: Browse) -> None:
+    counter = await new_location(admin, "Kitchen counter")
+    await new_location(admin, "Cup drawer", parent_id=counter["id"])
+    await new_location(admin, "Old kitchen")
+    await new_location(admin, "Attic", description="Things for the kitchen")
+    await new_box(admin, 2, parent_id=counter["id"])
+    member = await browse("member")
+
+    async def found(words: str) -> list[str]:
+        answer = await member.get(f"/pick/locations?q={words}", headers={"X-Fragment": "options"})
+        return re.findall(r'data-text="([^"]*)"', answer.text)
+
+    assert await found("kitchen") == [
+        "Kitchen counter",
+        "Old kitchen",
+        "Kitchen counter / Box 1",
+        "Kitchen counter / Cup drawer",
+        "Attic",
+        "Kitchen counter / Box 1 / 1",
+        "Kitchen counter / Box 1 / 2",
+    ]
+    assert await found("counter / cup") == ["Kitchen counter / Cup drawer"]
+    assert (await found(""))[-1] == "Kitchen counter / Box 1 / 2"
+    answer = await member.get("/pick/locations?q=cellar", headers={"X-Fragment": "options"})
+    assert re.search(r'aria-disabled="true"[^>]*>No location found<', answer.text)
+    answer = await member.get("/pick/persons?q=anna", headers={"X-Fragment": "options"})
+    assert "No person found" in answer.text

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from httpx import AsyncClient
 
-from tests.inventory import get, new_item, new_location, new_stock
+from stocky import clock
+from tests.inventory import get, made, new_item, new_location, new_stock
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
 
@@ -19,18 +20,34 @@ async def test_lending_and_returning(admin: AsyncClient, browse: Callable[[str],
     anna = int(added.headers["location"].split("?")[0].rpartition("/")[2])
     path = f"/items/{drill['id']}/lend"
     assert "Shelf · 3" in (await browser.show(path)).text
-    form = {"person_id_text": "Anna", "sku_id": sku["id"], "quantity": "2", "due_on": "2026-01-31", "note": "For a day"}
+    form = {"person_id_text": "Anna", "sku_id": sku["id"], "quantity": "2", "due_on": "", "note": "For a day"}
     refused = await browser.submit(path, form | {"person_id_text": "Shelf"})
     assert refused.status_code == 422
     assert "is a place; lend to a location of the kind person" in refused.text
+    # A place that begins as the name of the person is not meant.
+    await new_location(admin, "Bench")
+    refused = await browser.submit(path, form | {"person_id_text": "Ben"})
+    assert refused.status_code == 422
+    assert "There is no person &#39;Ben&#39;; type the whole name, or add a new person" in refused.text
     for quantity, words in (("0", "must be more than 0"), ("0,0001", "three decimals")):
         refused = await browser.submit(path, form | {"quantity": quantity})
         assert (refused.status_code, words in refused.text) == (422, True), quantity
     other = await new_stock(admin, await new_item(admin, "Saw"), await new_location(admin, "Wall"), 1)
     refused = await browser.submit(path, form | {"sku_id": other["id"]})
     assert (refused.status_code, "choose one of the list" in refused.text) == (422, True)
-    assert (await browser.submit(path, form)).status_code == 303
+    today, past = clock.local_today().isoformat(), "2026-01-31"
+    assert f'min="{today}"' in (await browser.show(path)).text
+    refused = await browser.submit(path, form | {"due_on": past})
+    assert (refused.status_code, 'id="f-due_on-error"' in refused.text) == (422, True)
+    assert "must not be in the past" in refused.text
+    assert (await browser.submit(path, form | {"due_on": today})).status_code == 303
     [loan] = await get(admin, "/loans/")
+    refused = await browser.submit("/lent/1", {"due_on": past, "note": ""})
+    assert (refused.status_code, "must not be in the past" in refused.text) == (422, True)
+    # What the API made overdue can have another note.
+    made(await admin.patch("/loans/1", json={"due_on": past}))
+    assert f'min="{past}"' in (await browser.show("/lent/1")).text
+    assert (await browser.submit("/lent/1", {"due_on": past, "note": "For a week"})).status_code == 303
     refused = await browser.submit(path, form | {"sku_id": loan["sku_id"]})
     assert (refused.status_code, "choose one of the list" in refused.text) == (422, True)
     # What is selected moves without what is lent.

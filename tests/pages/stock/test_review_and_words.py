@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 import pytest
-from httpx import AsyncClient
+from httpx import AsyncClient, Response
 
 from stocky.config import Config
 from tests.architecture import schema
@@ -34,16 +34,60 @@ async def test_stubs_are_named_one_after_another(member: Browser, admin: AsyncCl
     later = await member.show("/review?skip=1")
     assert "5901234123457" in later.text
     newest = (await get(admin, "/items/review"))[0]["item"]
-    answer = await member.submit(f"/review/{newest['id']}", {"name": "", "skip": "0"})
+    shown = {"skip": "0", "version": str(newest["version"])}
+    answer = await member.submit(f"/review/{newest['id']}", shown | {"name": ""})
     assert answer.status_code == 422
     assert Page(answer.text).faults == []
-    answer = await member.submit(f"/review/{newest['id']}", {"name": "Tuna", "min_quantity": "2", "skip": "0"})
+    answer = await member.submit(f"/review/{newest['id']}", shown | {"name": "Tuna", "min_quantity": "2"})
     assert answer.status_code == 303, answer.text
     page = await member.show(answer.headers["location"])
     assert "“Tuna” is saved" in page.text
     assert "1 scanned thing has no name yet" in page.text
     named = await get(admin, f"/items/{newest['id']}")
     assert (named["name"], named["needs_review"], named["min_quantity"]) == ("Tuna", False, 2)
+
+
+async def test_name_stays_with_its_item(member: Browser, admin: AsyncClient) -> None:
+    stub = (await get(admin, "/items/review"))[0]["item"]
+    path = f"/review/{stub['id']}"
+    version = _version(await member.show("/review"), path)
+    # A scan makes another item the first one of the queue.
+    made(await admin.post("/scanner/scan", json={"upc": "96385074", "scanner_id": "s1", "event_id": "e2"}))
+    fields = {"name": "Tuna", "min_quantity": "many", "skip": "0", "version": version}
+    answer = await member.submit(path, fields)
+    assert answer.status_code == 422
+    assert _version(answer, path) == version
+    assert 'value="Tuna"' in answer.text
+    made(await admin.patch(f"/items/{stub['id']}", json={"description": "a tin"}))
+    answer = await member.submit(path, fields | {"min_quantity": "many"})
+    assert _version(answer, path) == version, "an error in a field does not accept the change of somebody else"
+    answer = await member.submit(path, fields | {"min_quantity": "2"})
+    assert answer.status_code == 412
+    assert "was changed since you read it" in answer.text
+    assert _version(answer, path) != version
+    assert 'value="Tuna"' in answer.text
+    # Somebody else was faster.
+    made(await admin.patch(f"/items/{stub['id']}", json={"name": "Salmon"}))
+    other = (await get(admin, "/items/review"))[0]["item"]
+    for more in ({"min_quantity": "2"}, {}):
+        answer = await member.submit(path, fields | more)
+        assert answer.status_code == 409
+        assert "Salmon was named, merged or hidden in the meantime; nothing was changed" in answer.text
+        assert "Tuna" not in answer.text
+        assert _version(answer, f"/review/{other['id']}") == str(other["version"])
+    assert (await get(admin, f"/items/{stub['id']}"))["name"] == "Salmon"
+    made(await admin.patch(f"/items/{other['id']}", json={"name": "Trout"}))
+    answer = await member.submit(path, fields, headers={"Accept-Language": "de"})
+    assert answer.status_code == 409
+    assert "Salmon wurde inzwischen benannt" in answer.text
+    assert Page(answer.text).faults == []
+
+
+def _version(answer: Response, path: str) -> str:
+    """The version in the form of an item."""
+    found = re.search(rf'action="{path}".*?name="version" value="(\d+)"', answer.text, re.DOTALL)
+    assert found is not None, answer.text
+    return found[1]
 
 
 async def test_review_shows_what_was_misread_and_the_name_on_a_bag(
@@ -87,7 +131,8 @@ async def test_stubs_are_discarded_and_come_back(member: Browser, admin: AsyncCl
     shown = await get(admin, f"/items/{stub['id']}")
     assert (shown["is_active"], shown["needs_review"], shown["total_quantity"]) == (True, True, before)
     # What has a name is not discarded.
-    await member.submit(f"/review/{stub['id']}", {"name": "Tuna", "skip": "0"})
+    answer = await member.submit(f"/review/{stub['id']}", {"name": "Tuna", "skip": "0", "version": shown["version"]})
+    assert answer.status_code == 303, answer.text
     assert (await member.submit(f"/review/{stub['id']}/discard")).status_code == 409
 
 
@@ -101,8 +146,11 @@ async def test_hidden_item_that_was_scanned_again_keeps_what_it_had(member: Brow
     assert 'value="Oats"' in page.text
     assert 'value="2,5"' in page.text
     assert '<option value="freezer" selected>' in page.text
-    assert {"name", "default_storage_type", "min_quantity"} <= set(form.names)
-    fields = {"name": "Oats", "default_storage_type": "freezer", "min_quantity": "2,5", "skip": "0"}
+    assert {"name", "default_storage_type", "min_quantity", "version"} <= set(form.names)
+    version = (await get(admin, f"/items/{item['id']}"))["version"]
+    fields = {
+        "name": "Oats", "default_storage_type": "freezer", "min_quantity": "2,5", "skip": "0", "version": version
+    }  # fmt: skip
     assert (await member.submit(f"/review/{item['id']}", fields)).status_code == 303
     now = await get(admin, f"/items/{item['id']}")
     assert {name: now[name] for name in had} == had
@@ -147,6 +195,8 @@ async def test_words_are_renamed_combined_and_deleted(member: Browser, admin: As
     assert (await member.submit(f"/vocabulary/{kind}/{ids['Hot']}", {"name": "hot"})).status_code == 303
     answer = await member.submit(f"/vocabulary/{kind}/{ids['Warm']}", {"name": "HOT"})
     assert answer.status_code == 409
+    answer = await member.submit(f"/vocabulary/{kind}/{ids['Warm']}", {"name": "  "})
+    assert (answer.status_code, 'id="word-name-error"' in answer.text) == (422, True)
     for fields, status in (({}, 422), ({"into_text": "cold"}, 409), ({"into_text": "hot"}, 422)):
         answer = await member.submit(f"/vocabulary/{kind}/{ids['Hot']}/combine", fields)
         assert answer.status_code == status, (fields, answer.text)
@@ -197,6 +247,8 @@ async def test_fields_of_a_type(member: Browser, admin: AsyncClient) -> None:
     assert "1 item has a value of Grade that would not fit" in answer.text
     assert "force=true" not in answer.text
     assert 'name="force"' in answer.text
+    answer = await member.submit(f"/vocabulary/fields/1/{grade['id']}", {**change, "force": "true", "name": " "})
+    assert (answer.status_code, 'id="f-name-error"' in answer.text) == (422, True)
     answer = await member.submit(f"/vocabulary/fields/1/{grade['id']}", {**change, "force": "true"})
     assert answer.headers["location"] == "/vocabulary/fields/1?done=field"
     assert (await get(admin, f"/items/{item['id']}"))["fields"] == {"Size": 5}
