@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from typing import Any
 
 import aiosqlite
 import pytest
 
+from stocky.app import attach
 from stocky.config import Config
 from stocky.errors import Unavailable
+from stocky.http.server import Server
 from stocky.services import Services
+from tests.conftest import _make_routes_once
 
 
 def threads_of_sqlite() -> set[threading.Thread]:
@@ -39,6 +43,28 @@ async def test_failed_connection_closes_earlier_ones(config: Config, monkeypatch
         # A thread reports its closed connection just before it ends.
         await asyncio.to_thread(thread.join, 30)
     assert threads_of_sqlite() == before
+
+
+@pytest.mark.one_database
+async def test_server_raises_the_reason_of_a_refused_start(
+    config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    services = Services(config)
+
+    async def refuse() -> None:
+        raise Unavailable("Another Stocky is restoring a backup")
+
+    async def announce() -> None:
+        pytest.fail("It is ready")
+
+    monkeypatch.setattr(services.database, "open", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        app = attach(_make_routes_once(config.allowed_origins), services)
+        server = Server(app, config, listener, announce)
+        with pytest.raises(Unavailable, match="restoring"):
+            await server.serve([listener])
+    # The command prints the reason, in one line.
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.one_postgres
