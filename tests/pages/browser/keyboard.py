@@ -26,7 +26,9 @@ _WATCH = """(() => {
   document.addEventListener("keydown", ({ key }) => { if (key === "Tab") focused = null; }, true);
   addEventListener("pagehide", () => { focused = null; });
   const all = { subtree: true, childList: true, attributes: true };
-  new MutationObserver(() => setTimeout(see, 60)).observe(document, all);
+  // A dialog's close event, which returns the focus, comes with the next frame.
+  const seeLater = () => requestAnimationFrame(() => setTimeout(see, 60));
+  new MutationObserver(seeLater).observe(document, all);
 })();"""
 
 
