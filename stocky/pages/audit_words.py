@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from stocky.logs.audit import AuditEntry
+from stocky.pages.filters import decimal
 from stocky.pages.languages import Text, _
 
 ACTIONS: dict[str, Text] = {
@@ -196,6 +198,8 @@ def _value(value: Any) -> Text | str:
         return _YES if value else _NO
     if isinstance(value, str):
         return value
+    if isinstance(value, float):
+        return decimal(f"{Decimal(str(value)).normalize():f}")
     if isinstance(value, list):
         return ", ".join(str(_value(each)) for each in value)
     if isinstance(value, dict):

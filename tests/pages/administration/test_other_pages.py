@@ -263,14 +263,20 @@ def test_every_audited_action_and_subject_has_words() -> None:
 
 async def test_audit_says_details_in_words(browse: Browse, admin: AsyncClient) -> None:
     item = await new_item(admin, "Coffee")
-    change = {"needs_review": False, "min_quantity": 2, "tags": ["breakfast", "hot"], "description": ""}
+    change = {"needs_review": False, "min_quantity": 2, "reorder_quantity": 2.5, "description": ""}
+    change["tags"] = ["breakfast", "hot"]
     made(await admin.patch(f"/items/{item['id']}", json=change))
     browser = await browse("admin")
     german = {"Accept-Language": "de"}
     page = await browser.show(f"/audit?subject=item&subject_id={item['id']}&action=changed", headers=german)
-    record = re.sub(r"<[^>]+>", "", page.text[page.text.index('class="record-text"') :].split("</td>")[0])
-    for words in ("needs review nein", "Mindestbestand 2", "Schlagwörter breakfast, hot", "Beschreibung –"):
-        assert words in record
+    [record] = re.findall(r'class="record-text">(.*?)</td>', page.text)
+    assert sorted(re.sub(r"<[^>]+>", "", record).split(" · ")) == [
+        "Beschreibung –",
+        "Gekauft wird ein Vielfaches von 2,5",
+        "Mindestbestand 2",
+        "Noch ohne Namen nein",
+        "Schlagwörter breakfast, hot",
+    ]
 
 
 async def test_audit_names_locations_and_people(browse: Browse, admin: AsyncClient) -> None:
