@@ -477,6 +477,13 @@ MESSAGES: tuple[Text, ...] = (
     _("The project needs this already; change its quantity instead"),
     _("must be more than 0; delete the entry instead"),
     # Of stock, with its lots and serial numbers.
+    _(
+        "Only %(amount)s of %(name)s (lot %(lot)s, serial number %(serial)s) in stock; %(wanted)s requested;"
+        " %(rest)s elsewhere"
+    ),
+    _("Only %(amount)s of %(name)s (lot %(lot)s) in stock; %(wanted)s requested; %(rest)s elsewhere"),
+    _("Only %(amount)s of %(name)s (serial number %(serial)s) in stock; %(wanted)s requested; %(rest)s elsewhere"),
+    _("Only %(amount)s of %(name)s in stock; %(wanted)s requested; %(rest)s elsewhere"),
     _("Only %(amount)s of %(name)s (lot %(lot)s, serial number %(serial)s) in stock; %(wanted)s requested"),
     _("Only %(amount)s of %(name)s (lot %(lot)s) in stock; %(wanted)s requested"),
     _("Only %(amount)s of %(name)s (serial number %(serial)s) in stock; %(wanted)s requested"),

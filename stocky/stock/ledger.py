@@ -516,11 +516,15 @@ class Ledger:
             return taken, False
         if item.oversell_policy == "reject" or operation.kind in ("move", "open") or location_id is None:
             named = unit if any(sku.unit != unit for sku in sources) else None
-            raise OperationRejected(
+            reason = (
                 f"Only {units.describe(operation.quantity_milli - missing, named)} of"
                 f" {describe_named(item, operation)} in stock;"
                 f" {units.describe(operation.quantity_milli, named)} requested"
             )
+            if operation.sku_id is None and location_id is not None:
+                elsewhere = self._elsewhere(operation, item, location_id, unit)
+                reason += f"; {units.describe(elsewhere, named)} elsewhere" if elsewhere > 0 else ""
+            raise OperationRejected(reason)
         if item.oversell_policy == "clamp":
             if not taken:
                 raise OperationRejected(f"No {item.name} in stock to take")
@@ -532,6 +536,14 @@ class Ledger:
                 taken[index] = (sku, quantity + more)
                 return taken, False
         return [*taken, (last, more)], False
+
+    def _elsewhere(self, operation: Operation, item: StockItem, location_id: int, unit: str) -> int:
+        """Thousandths of the unit at other locations, also at persons."""
+        found = Fraction()
+        for sku in self.skus(item.id):
+            if sku.location_id != location_id and sku.is_active and is_named(operation, sku):
+                found += sku.quantity_milli * (units.ratio(sku.unit, unit, item.pack_milli) or Fraction())
+        return units.nearest(found)
 
     def _oversold(self, operation: Operation, item: StockItem, location_id: int, sources: list[SkuState]) -> SkuState:
         """The SKU that a shortage is taken from. The serial number of a label does not name it: no piece is below 0."""

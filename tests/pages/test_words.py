@@ -138,6 +138,9 @@ def test_messages_of_the_api_are_translated() -> None:
         assert message(f"Only 0.5 of Ada{lot} in stock; 1 requested") == (
             "Nur 0.5 von Ada (Charge L (1), Seriennummer X1) im Bestand, nicht 1"
         )
+        assert message("Only 0 of Ada in stock; 1 requested; 3 elsewhere") == (
+            "Nur 0 von Ada im Bestand, nicht 1; anderswo 3"
+        )
     finally:
         current.reset(token)
     assert message("must have at least 8 characters") == "must have at least 8 characters"

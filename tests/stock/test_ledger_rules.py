@@ -72,6 +72,14 @@ def test_removal_takes_only_the_named_lot_and_location() -> None:
         book.remove(operation("remove", 50, LATER), item(), HERE)
 
 
+def test_refusal_names_what_is_elsewhere() -> None:
+    book = ledger(sku(1, 100), sku(2, 3000, SOON, at=THERE), sku(3, 500, at=THERE))
+    with pytest.raises(OperationRejected, match=r"^Only 0\.1 of Rice in stock; 0\.2 requested; 3\.5 elsewhere$"):
+        book.remove(operation("remove", 200), item(), HERE)
+    with pytest.raises(OperationRejected, match=r"^Only 0\.5 of Rice in stock; 1 requested; 0\.1 elsewhere$"):
+        book.remove(operation("remove", 1000, None), item(), THERE)
+
+
 def test_reject_changes_nothing() -> None:
     book = ledger(sku(1, 100, SOON), sku(2, 100))
     with pytest.raises(OperationRejected):
