@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from stocky.auth.schemas import Principal, Role
 from stocky.catalogue.schemas import Item
-from stocky.clock import LONG_AGO
 from stocky.db import Connection
 from stocky.documents.repository import list_item_documents
 from stocky.documents.schemas import Document
@@ -64,8 +63,11 @@ async def show(
         raise NotFound(f"There is no item with id {item_id}")
     item, settings = found[0].item, await get_settings(read)
     shows_emptied = "emptied" in request.query_params
-    since = LONG_AGO if shows_emptied else emptied_before(settings)
-    listed = [sku for sku in found[0].stock if sku.quantity or sku.updated_at >= since]
+    since = emptied_before(settings)
+    # What a person has returned is not refilled there.
+    listed = [
+        sku for sku in found[0].stock if sku.quantity or shows_emptied or (sku.updated_at >= since and not sku.is_lent)
+    ]
     # A transfer has two events, so that it takes two for a line.
     lines = (await describe_events(read, (await list_events(read, item_id=item_id, limit=2 * LINES)).events))[:LINES]
     can_change = user.user.role in (Role.ADMIN, Role.MEMBER)

@@ -1,10 +1,15 @@
-"""The item, location or type of a picker: by the id that a script chose, else by the text that was typed."""
+"""The item, location or type of a picker: by the id that a script chose, else by the text that was typed.
+
+A form may offer to add the location that was typed; then the script chose `NEW`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, TypeVar
 
+import msgspec
 from litestar import Request
 from msgspec import Struct
 
@@ -12,9 +17,10 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.repository import like_pattern
-from stocky.catalogue.schemas import Item, ItemType, Location, NewItemType
+from stocky.catalogue.schemas import Item, ItemType, Location, Name, NewItemType, NewLocation
 from stocky.db import Connection, Database
-from stocky.errors import Invalid
+from stocky.errors import Conflict, Invalid, NotFound
+from stocky.http.validation_messages import describe_error
 from stocky.names import name_key
 from stocky.pages.forms import Form, changed_values, parse_form, read_values
 from stocky.pages.pickers import pick_item, pick_location
@@ -22,6 +28,8 @@ from stocky.schema import MAX_ID, LocationKind
 
 T = TypeVar("T", bound=Struct)
 
+# The id of the answer that adds what was typed.
+NEW = "new"
 _MOST_DIGITS = len(str(MAX_ID))
 
 
@@ -31,10 +39,21 @@ async def find_item(read: Connection, form: Form[Any], name: str) -> Item:
     return await catalogue.get_item(read, _chosen(form, name))
 
 
-async def find_location(read: Connection, form: Form[Any], name: str, kind: LocationKind | None = None) -> Location:
-    """The location of a picker. Raises Invalid for an empty field, or a text that is not of one location; NotFound."""
-    await pick_location(read, form.values, name, kind)
-    return await location_repository.get_location(read, _chosen(form, name))
+async def find_location(
+    database: Database, form: Form[Any], name: str, by: Principal, kind: LocationKind = LocationKind.PLACE
+) -> Location:
+    """The location of a picker; one that its user wants to add is added, as a person for this `kind`.
+
+    Raises Invalid for an empty field, or a text that is not of one location; NotFound.
+    """
+    if form.text(name) == NEW:
+        async with database.transaction() as tx:
+            added = await _add_location(tx, form, name, by, kind)
+        form.values[name] = [str(added.id)]
+        return added
+    async with database.read() as read:
+        await pick_location(read, form.values, name, kind if kind is LocationKind.PERSON else None)
+        return await location_repository.get_location(read, _chosen(form, name))
 
 
 async def read_placed(
@@ -80,6 +99,22 @@ def as_id(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
         return None
     return int(text) if 1 <= int(text) <= MAX_ID else None
+
+
+async def _add_location(tx: Connection, form: Form[Any], name: str, by: Principal, kind: LocationKind) -> Location:
+    """Adds the location with the typed name or path, unless a form sent before has. Raises Invalid."""
+    text = _ids(form, name)[1]
+    around, _, bare = text.rpartition(" / ")
+    try:
+        with suppress(NotFound):
+            return await location_repository.get_location_by_name(tx, text)
+        parent = await location_repository.get_location_by_name(tx, around) if around else None
+        new = NewLocation(name=msgspec.convert(bare, Name), parent_id=parent and parent.id, kind=kind)
+        return await location_repository.add_location(tx, new, by)
+    except (Conflict, Invalid, NotFound) as error:
+        raise Invalid(error.detail, field=name) from None
+    except msgspec.ValidationError as error:
+        raise Invalid(describe_error(error, Name), field=name) from None
 
 
 def _chosen(form: Form[Any], name: str) -> int:

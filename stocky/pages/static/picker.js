@@ -16,6 +16,8 @@ export function attach(input) {
 
   const choosable = '[role="option"]:not([aria-disabled])';
   const options = () => [...list.querySelectorAll(choosable)];
+  // The answer that adds what was typed is chosen by a person only.
+  const adds = (option) => option.dataset.value === "new";
   const close = () => {
     list.hidden = true;
     current = -1;
@@ -79,7 +81,8 @@ export function attach(input) {
       else if (all.length) mark((current + (event.key === "ArrowDown" ? 1 : all.length - 1 + (current < 0 ? 1 : 0))) % all.length);
     } else if (event.key === "Enter" && !list.hidden && all.length) {
       event.preventDefault();
-      if (current >= 0 || searched === input.value.trim()) return choose(all[Math.max(current, 0)]);
+      if (current >= 0) return choose(all[current]);
+      if (searched === input.value.trim()) return adds(all[0]) ? mark(0) : choose(all[0]);
       // The answers belong to an earlier text: wait, so that the user sees the choice first.
       clearTimeout(timer);
       search().then(() => list.hidden || !options().length || mark(0));
@@ -102,7 +105,7 @@ export function attach(input) {
     if (option) choose(option);
   });
   input.addEventListener("blur", () => {
-    const all = options();
+    const all = options().filter((option) => !adds(option));
     // A single answer is taken as the choice.
     if (!list.hidden && !id.value && all.length === 1 && searched === input.value.trim()) choose(all[0]);
     close();

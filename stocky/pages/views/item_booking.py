@@ -89,8 +89,7 @@ async def add_stock(
     if not form.errors:
         data = form.data
         with form.catching():
-            async with database.read() as read:
-                location = await find_location(read, form, "location_id")
+            location = await find_location(database, form, "location_id", user)
             new = NewSku(
                 item_id=item_id,
                 location_id=location.id,

@@ -148,8 +148,7 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
     location: Location | None = None
     if data.quantity or form.text("location_id") or form.text("location_id_text"):
         # Before anything is written, so that the form can be sent again.
-        async with database.read() as read:
-            location = await find_location(read, form, "location_id")
+        location = await find_location(database, form, "location_id", by)
         if not location.is_active:
             raise Invalid(f"{location.path} is no longer in use; choose another location", field="location_id")
     new = NewItem(**{name: getattr(data, name) for name in NewItem.__struct_fields__})

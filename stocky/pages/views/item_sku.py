@@ -97,8 +97,7 @@ async def move(
     form = await read_form(request, Moving)
     if not form.errors:
         with form.catching():
-            async with database.read() as read:
-                location = await find_location(read, form, "to_location")
+            location = await find_location(database, form, "to_location", user)
             moved = [(sku_id, form.data.quantity)]
             await service.move_stock(recorder, moved, location.id, user, form.data.event_id)
     return await _answer(request, database, item_id, sku_id, form)

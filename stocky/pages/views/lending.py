@@ -157,8 +157,8 @@ async def lend(
     if not form.errors:
         with form.catching():
             data = form.data
+            person = await find_location(database, form, "person_id", user, LocationKind.PERSON)
             async with database.read() as read:
-                person = await find_location(read, form, "person_id", LocationKind.PERSON)
                 await _check_source(read, item_id, data.sku_id)
             new = NewLoan(
                 person_id=person.id,

@@ -7,9 +7,11 @@ from typing import Any
 from litestar import Request, get
 
 from stocky.auth.guards import readers
+from stocky.catalogue.schemas import Location
 from stocky.db import Connection
+from stocky.names import name_key
 from stocky.pages import pickers
-from stocky.pages.languages import _
+from stocky.pages.languages import Text, _
 from stocky.pages.parameters import Typed
 from stocky.pages.problems import FOR_SCRIPTS
 from stocky.pages.rendering import Html, page
@@ -19,24 +21,42 @@ from stocky.pages.rendering import Html, page
 async def pick_items(request: Request[Any, Any, Any], read: Connection, q: Typed = "") -> Html:
     """Items, best first."""
     return page(
-        request, "options.html", items=await read.run(pickers.find_items, q.strip()), locations=[], nothing=None
+        request, "options.html", items=await read.run(pickers.find_items, q.strip()), locations=[], nothing=None, new=""
     )
 
 
 @get("/pick/locations", opt=readers | {FOR_SCRIPTS: True})
-async def pick_locations(request: Request[Any, Any, Any], read: Connection, q: Typed = "") -> Html:
-    """Locations with the text in their path, best first."""
+async def pick_locations(
+    request: Request[Any, Any, Any], read: Connection, q: Typed = "", may_add: bool = False
+) -> Html:
+    """Locations with the text in their path, best first; with `may_add`, and an answer that adds one of this name."""
     found = await pickers.find_locations(read, q.strip())
-    nothing = _("No location found") if q.strip() and not found else None
-    return page(request, "options.html", items=[], locations=found, nothing=nothing)
+    name = _new_name(found, q) if may_add else ""
+    add = _("Add “%(name)s” as a new location", name=name)
+    return _answers(request, found, _("No location found") if q.strip() else None, name, add)
 
 
 @get("/pick/persons", opt=readers | {FOR_SCRIPTS: True})
-async def pick_persons(request: Request[Any, Any, Any], read: Connection, q: Typed = "") -> Html:
-    """Persons to whom things are lent, best first."""
+async def pick_persons(request: Request[Any, Any, Any], read: Connection, q: Typed = "", may_add: bool = False) -> Html:
+    """Persons to whom things are lent, best first; with `may_add`, and an answer that adds one of this name."""
     found = await pickers.find_persons(read, q.strip())
-    nothing = _("No person found") if q.strip() and not found else None
-    return page(request, "options.html", items=[], locations=found, nothing=nothing)
+    name = _new_name(found, q) if may_add else ""
+    add = _("Add “%(name)s” as a new person", name=name)
+    return _answers(request, found, _("No person found") if q.strip() else None, name, add)
+
+
+def _new_name(found: list[Location], typed: str) -> str:
+    """The typed name or path, if none of the found locations has it."""
+    name = " ".join(typed.split())
+    is_known = any(name_key(name) in (name_key(each.name), name_key(each.path)) for each in found)
+    return "" if is_known else name
+
+
+def _answers(request: Request[Any, Any, Any], found: list[Location], nothing: Text | None, new: str, add: Text) -> Html:
+    """The locations, and the answer that adds the one with the name `new`; `nothing` says that there is none."""
+    if found or new:
+        nothing = None
+    return page(request, "options.html", items=[], locations=found, nothing=nothing, new=new, add=add)
 
 
 routes = [pick_items, pick_locations, pick_persons]

@@ -116,8 +116,8 @@ async def undo_batch(request: Request[Any, Any, Any], recorder: Recorder, user: 
 
 
 async def _move(database: Database, recorder: Recorder, form: Form[Chosen], by: Principal) -> str | None:
+    location = await find_location(database, form, "to_location", by)
     async with database.read() as read:
-        location = await find_location(read, form, "to_location")
         stocked = await get_stocked_items(read, dict.fromkeys(form.data.id))
     stock = [sku for each in stocked for sku in each.stock if sku.quantity > 0 and sku.location_id != location.id]
     moved = [(sku.sku_id, sku.quantity) for sku in stock if not sku.is_lent]

@@ -53,6 +53,27 @@ async def test_search_from_every_page_by_keyboard(opener: Opener) -> None:
     await shows(page.locator("h1"), "Flour")
 
 
+async def test_new_item_at_a_new_location(opener: Opener) -> None:
+    page = await opener("/items/new")
+    await page.get_by_label("Name").fill("Drum of cable")
+    location = page.locator("#f-location_id")
+    await location.fill("Cable loft")
+    offer = page.locator("#f-location_id-options [data-value=new]")
+    await shows(offer, "Add “Cable loft” as a new location")
+    # Neither Tab nor one Enter adds anything.
+    await location.press("Enter")
+    await page.locator("#f-location_id-options [data-value=new][aria-selected=true]").wait_for()
+    await location.press("Tab")
+    assert await page.locator("[name=location_id]").input_value() == ""
+    await location.fill("Cable lofts")
+    await shows(offer, "Cable lofts")
+    await offer.click()
+    await page.locator("#f-quantity").fill("2")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await page.wait_for_url(re.compile(r"/items/\d+\?"))
+    await shows(page.locator('[data-fragment="stock"]'), "Cable lofts")
+
+
 async def test_enter_opens_the_result_that_is_meant(opener: Opener) -> None:
     page = await opener("/me")
     await new_item(page, "Lantern of brass")

@@ -79,6 +79,37 @@ async def test_lending_and_returning(admin: AsyncClient, browse: Callable[[str],
     assert "Anna" in (await browser.show("/locations?person=true")).text
 
 
+async def test_person_is_added_with_the_loan(admin: AsyncClient, browse: Callable[[str], Awaitable[Browser]]) -> None:
+    drill, shelf = await new_item(admin, "Drill"), await new_location(admin)
+    sku = await new_stock(admin, drill, shelf, 3)
+    browser = await browse("member")
+    answers = {"X-Fragment": "options"}
+    assert "data-value=" not in (await browser.show("/pick/persons?q=Ben", headers=answers)).text
+    offered = (await browser.show("/pick/persons?q=Ben++%3Cb%3E&may_add=true", headers=answers)).text
+    assert 'data-value="new" data-text="Ben &lt;b&gt;"' in offered
+    path = f"/items/{drill['id']}/lend"
+    form = {"person_id": "new", "person_id_text": "Ben", "sku_id": sku["id"], "quantity": "1", "due_on": "2999-01-31"}
+    # The person is added also when the amount is wrong; sent again, nobody is added twice.
+    refused = await browser.submit(path, form | {"quantity": "9"})
+    assert (refused.status_code, "Only 3 of Drill in stock" in refused.text) == (409, True)
+    for _ in range(2):
+        assert (await browser.submit(path, form)).status_code == 303
+    assert [(each["person_path"], each["due_on"]) for each in await get(admin, "/loans/")] == [
+        ("Ben", "2999-01-31")
+    ] * 2
+    assert [each["name"] for each in await get(admin, "/locations/", kind="person")] == ["Ben"]
+    assert 'data-value="new"' not in (await browser.show("/pick/persons?q=ben&may_add=true", headers=answers)).text
+    for name in ("", "x" * 201):
+        refused = await browser.submit(path, form | {"person_id_text": name})
+        assert (refused.status_code, 'id="f-person_id-error"' in refused.text) == (422, True), name
+    # What came back is not shown as stock of the person.
+    assert "Ben" in (await browser.show(f"/items/{drill['id']}")).text
+    for loan in await get(admin, "/loans/"):
+        await browser.submit(f"/lent/{loan['id']}/return", {"back": "/lent"})
+    stock = (await browser.show(f"/items/{drill['id']}")).text.partition('data-fragment="stock"')[2]
+    assert "Ben" not in stock.partition('id="history"')[0]
+
+
 async def test_new_person_for_a_loan(admin: AsyncClient, browse: Callable[[str], Awaitable[Browser]]) -> None:
     drill, shelf = await new_item(admin, "Drill"), await new_location(admin)
     await new_stock(admin, drill, shelf, 1)
