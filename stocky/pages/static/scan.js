@@ -92,6 +92,13 @@ export function setLocation(location) {
   drawLocations();
 }
 
+// Chosen by a person, which answers the card that asks where the scan goes.
+function chooseLocation(location) {
+  setLocation(location);
+  const record = records.get(shown);
+  if (location && record?.state === "refused" && record.needsLocation) again(record, referTo(location));
+}
+
 // What the next scan counts, by a command; 0 for the usual amount.
 export function setNext(count) {
   if (count) amount.value = String(count);
@@ -104,7 +111,7 @@ function drawLocations() {
   const choices = remembered.places.filter((each) => each.id !== remembered.place?.id).map((location) => {
     const chip = document.getElementById("t-location").content.firstElementChild.cloneNode(true);
     chip.querySelector("span").textContent = location.name;
-    chip.addEventListener("click", () => setLocation(location));
+    chip.addEventListener("click", () => chooseLocation(location));
     return chip;
   });
   bar.replaceChildren(...choices);
@@ -467,7 +474,7 @@ form.addEventListener("change", ({ target }) => {
   if (target.name === "mode") {
     setMode(target.value);
     drawLocations();
-  } else if (target === locationId) setLocation(locationId.value ? { id: Number(locationId.value), name: locationText.value } : null);
+  } else if (target === locationId) chooseLocation(locationId.value ? { id: Number(locationId.value), name: locationText.value } : null);
   else if (target === amount && remembered.mode !== "count") {
     setAmount(amount.value);
     isNextOnly = false;
@@ -480,12 +487,12 @@ document.getElementById(locationText.getAttribute("aria-controls")).addEventList
 });
 locationText.addEventListener("focus", () => locationText.select());
 // Emptied: no location. Text without a choice from the list: the server finds the location of that name, or refuses.
-function takeTypedLocation() {
+function takeTypedLocation(choose = setLocation) {
   const name = locationText.value.trim();
-  if (!name) setLocation(null);
-  else if (name !== remembered.place?.name) setLocation({ name });
+  if (!name) choose(null);
+  else if (name !== remembered.place?.name) choose({ name });
 }
-locationText.addEventListener("blur", () => setTimeout(takeTypedLocation));
+locationText.addEventListener("blur", () => setTimeout(takeTypedLocation, 0, chooseLocation));
 
 main.addEventListener("click", async (event) => {
   // After a tap the code field gets the focus, for the scanner's keys; keyboard users keep their focus.
