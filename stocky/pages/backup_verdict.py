@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from stocky.backup import verdict
@@ -15,6 +15,7 @@ from stocky.backup.requests import TableChanges
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.backup.verdict import BackupState
 from stocky.jobs.schemas import Job
+from stocky.pages.audit_words import FIELD_NAMES
 from stocky.pages.filters import number
 from stocky.pages.languages import Text, _, plural
 from stocky.pages.messages import message
@@ -71,6 +72,9 @@ TABLES: dict[str, Text] = {
 }
 # Tables that any work changes, even making the backup.
 RECORDS = frozenset({"audit_entry", "auth_revision"})
+_CHANGED = re.compile(r"(?P<name>.+) \((?P<columns>[a-z_]+(?:, [a-z_]+)*)\)", re.DOTALL)
+# Columns that change with any other, and when a row is only saved again.
+_TOUCHED = frozenset({"updated_at", "version"})
 # The tables that a comparison lists first; the others follow by name.
 _FIRST = ("item", "sku", "stock_event", "location", "box", "shopping_list", "shopping_list_entry", "project")
 
@@ -114,11 +118,28 @@ class _Count(int):
         return number(int(self))
 
 
+class ChangedRow:
+    """An example of a changed row with its columns, `Coffee (min_quantity_milli)`, in words when it is printed."""
+
+    def __init__(self, example: str) -> None:
+        self._example = example
+
+    def __str__(self) -> str:
+        text = self._example.replace(" -> ", " \N{RIGHTWARDS ARROW} ")
+        found = _CHANGED.fullmatch(text)
+        if found is None:
+            return text
+        fields = [column.removesuffix("_milli") for column in found["columns"].split(", ") if column not in _TOUCHED]
+        words = ", ".join(str(FIELD_NAMES.get(each) or each.replace("_", " ")) for each in fields)
+        return f"{found['name']} ({words})" if words else found["name"]
+
+
 class TableChange(Struct, frozen=True):
-    """The changes of a restore in one table, with the table's name in words."""
+    """The changes of a restore in one table, with the table's name in words; tables of records have counts only."""
 
     label: Text
     changes: TableChanges
+    changed: list[ChangedRow]
 
 
 def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> Verdict:
@@ -180,15 +201,10 @@ def in_words(changes: Mapping[str, TableChanges]) -> list[TableChange]:
     """The changed tables, those of `_FIRST` first."""
     order = {name: rank for rank, name in enumerate(_FIRST)}
     names = sorted(changes, key=lambda name: (order.get(name, len(order)), name))
-    return [TableChange(TABLES.get(name) or Text(name, {}), _readable(name, changes[name])) for name in names]
+    return [_in_words(name, changes[name]) for name in names]
 
 
-def _readable(name: str, changes: TableChanges) -> TableChanges:
-    """The changes with readable examples; tables of records have counts only."""
+def _in_words(name: str, changes: TableChanges) -> TableChange:
     if name in RECORDS:
-        return TableChanges(added=changes.added, removed=changes.removed, changed=changes.changed)
-    changed = [
-        text.replace(" -> ", " \N{RIGHTWARDS ARROW} ").replace("quantity_milli", "quantity")
-        for text in changes.examples_changed
-    ]
-    return msgspec.structs.replace(changes, examples_changed=changed)
+        changes = TableChanges(added=changes.added, removed=changes.removed, changed=changes.changed)
+    return TableChange(TABLES.get(name) or Text(name, {}), changes, [*map(ChangedRow, changes.examples_changed)])

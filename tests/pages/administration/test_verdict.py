@@ -12,7 +12,8 @@ from stocky.config import Config
 from stocky.jobs.phases import PHASES
 from stocky.jobs.schemas import Job, JobPriority, JobStatus, Progress
 from stocky.pages import job_words
-from stocky.pages.backup_verdict import CONTENTS, REASONS, TABLES, age, judge
+from stocky.pages.backup_verdict import CONTENTS, REASONS, TABLES, ChangedRow, age, judge
+from stocky.pages.languages import current
 from tests.architecture.schema import run
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -99,3 +100,28 @@ def test_everything_has_its_words(config: Config) -> None:
     assert CONTENTS.keys() == set(Kind)
     tables = [name for (name,) in run(config, "SELECT name FROM sqlite_schema WHERE type = 'table'")]
     assert TABLES.keys() == {name for name in tables if is_data(name) and not is_index_of_search(name)}
+
+
+@pytest.mark.parametrize(
+    ("example", "english", "german"),
+    [
+        (
+            "Tea -> Green tea (name, min_quantity_milli)",
+            "Tea → Green tea (Name, Minimum)",
+            "Tea → Green tea (Name, Mindestbestand)",
+        ),
+        ("Tea, Shelf (quantity_milli, updated_at, version)", "Tea, Shelf (Amount)", "Tea, Shelf (Menge)"),
+        ("Tea (updated_at, version)", "Tea", "Tea"),
+        ("Tea (green)", "Tea (green)", "Tea (green)"),
+        ("id 7 (last_counted_at)", "id 7 (last counted at)", "id 7 (last counted at)"),
+        ("Tea", "Tea", "Tea"),
+    ],
+)
+def test_changed_rows_have_words(example: str, english: str, german: str) -> None:
+    row = ChangedRow(example)
+    assert str(row) == english
+    token = current.set("de")
+    try:
+        assert str(row) == german
+    finally:
+        current.reset(token)
