@@ -64,11 +64,12 @@ class _Position(NamedTuple):
 class _Found(Struct):
     """A page of the list; `next` and `previous` are the parameters of those pages, None where there is none.
 
-    With `has_best` the first row is the one that the search clearly means.
+    With `has_best` the first row is the one that the search clearly means, with `is_location` the first location.
     """
 
     rows: list[ItemRow]
     is_similar: bool = False
+    is_location: bool = False
     has_best: bool = False
     next: dict[str, Any] | None = None
     previous: dict[str, Any] | None = None
@@ -122,7 +123,10 @@ async def show_items(
         answers = await search(read, query, ROWS)
         found.rows = of_found(answers, soon_days)
         found.is_similar = bool(answers) and answers[0].match.kind == "similar"
-        found.has_best = _has_best([each.match.kind for each in answers], len(locations))
+        kinds = [each.match.kind for each in answers]
+        named = sum(name_key(each.name) == name_key(query) for each in locations)
+        found.is_location = named > 0 and kinds[:1] not in (["exact"], ["whole"])
+        found.has_best = named == 1 if found.is_location else _has_best(kinds, len(locations))
     else:
         try:
             found = await _list(read, wanted, soon_days, page_number, back)
@@ -206,11 +210,12 @@ def _read_position(text: str) -> _Position | None:
         return None
 
 
-async def _locations(read: Connection, query: str) -> list[Any]:
-    """The locations whose names contain the text: the search field finds them as well."""
+async def _locations(read: Connection, query: str) -> list[Location]:
+    """The locations that contain the text, that name first: the search field finds them as well."""
     if len(query) < 2:
         return []
-    return await location_repository.list_locations(read, skip=0, limit=_LOCATIONS, search=query)
+    found = await location_repository.suggest_locations(read, query, limit=_LOCATIONS)
+    return sorted(found, key=lambda each: name_key(each.name) != name_key(query))
 
 
 async def _location(read: Connection, within: int | None, text: str) -> Location | None:

@@ -22,6 +22,13 @@ def api(site: Server) -> httpx.Client:
     return httpx.Client(base_url=site.api, headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
 
 
+async def test_find_leads_into_the_search(opener: Opener) -> None:
+    page = await opener("/", "member", width=360)
+    await page.locator("a.tile", has_text="Find").click()
+    await page.locator("#q:focus").wait_for()
+    assert await page.evaluate("document.documentElement.scrollTop") == 0
+
+
 @pytest.mark.parametrize(("path", "name"), [("/", "now"), ("/activity", "ledger")])
 async def test_what_others_book_shows_by_itself(path: str, name: str, opener: Opener, site: Server) -> None:
     page = await opener(path, "member")

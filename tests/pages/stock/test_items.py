@@ -64,12 +64,19 @@ async def test_search_says_whether_the_first_result_is_meant(admin: AsyncClient,
         "sea salt": True,
         "sea": False,
         "olvie": False,
-        "cellar": False,
+        "cellar": True,
+        "cell": False,
         "nothing": False,
         "": False,
     }.items():
         text = (await member.show(f"/items?q={query}", headers={"X-Fragment": "results"})).text
         assert ("data-best" in text) == is_clear, query
+        # A location of exactly this name comes before items that have it in theirs.
+        if query.startswith("cell"):
+            assert (text.index("/locations/") < text.index("Cellar lamp")) == (query == "cellar"), query
+    await new_location(admin, "Olive grove")
+    text = (await member.show("/items?q=olive+GROVE", headers={"X-Fragment": "results"})).text
+    assert ("data-best" in text, "Nothing found" in text, "No items yet" in text) == (True, False, False)
 
 
 async def test_list_of_a_cause_says_what_it_shows(admin: AsyncClient, browse: Browse) -> None:
@@ -273,5 +280,12 @@ async def test_location_picker_searches_paths(admin: AsyncClient, browse: Browse
     assert (await found(""))[-1] == "Kitchen counter / Box 1 / 2"
     answer = await member.get("/pick/locations?q=cellar", headers={"X-Fragment": "options"})
     assert re.search(r'aria-disabled="true"[^>]*>No location found<', answer.text)
+    # Forms that add stock offer to add the location, unless there is one of that name or path.
+    path = "KITCHEN counter / cup drawer"
+    for words, offers in {"cellar": True, "cup": True, "cup drawer": False, path: False}.items():
+        answer = await member.get(f"/pick/locations?q={words}&may_add=true", headers={"X-Fragment": "options"})
+        assert ('data-value="new"' in answer.text, "No location found" in answer.text) == (offers, False), words
+    answer = await member.get("/pick/locations?may_add=true", headers={"X-Fragment": "options"})
+    assert 'data-value="new"' not in answer.text
     answer = await member.get("/pick/persons?q=anna", headers={"X-Fragment": "options"})
     assert "No person found" in answer.text
