@@ -302,8 +302,26 @@ async def test_photos_and_links(editor: Browser, admin: AsyncClient) -> None:
     assert answer.status_code == 415
 
 
+async def test_stock_at_a_new_location(editor: Browser, admin: AsyncClient) -> None:
+    cellar = await new_location(admin, "Cellar")
+    form = {"location_id": "new", "quantity": "1", "unit": "piece"}
+    for text, words in {
+        "Attic / Shelf 1": "There is no location named",
+        "Cellar / " + 201 * "x": "at most 200",
+    }.items():
+        answer = await editor.submit("/items/1/stock/new", form | {"location_id_text": text})
+        assert (answer.status_code, words in answer.text) == (422, True), text
+    for _ in range(2):
+        answer = await editor.submit("/items/1/stock/new", form | {"location_id_text": " cellar  / Shelf 1"})
+        assert answer.status_code == 303, answer.text
+    [shelf] = [each for each in await get(admin, "/locations/") if each["name"] == "Shelf 1"]
+    assert (shelf["path"], shelf["parent_id"], shelf["kind"]) == ("Cellar / Shelf 1", cellar["id"], "place")
+    assert (await get(admin, "/skus/", location_id=shelf["id"]))[0]["quantity"] == 2
+
+
 async def test_merging_and_its_undo(editor: Browser, admin: AsyncClient) -> None:
     item = await new_item(admin, "Coffee beans", upc="96385074")
+    await new_stock(admin, item, await new_location(admin, "Cellar"), 3)
     for fields, words in (({}, "is required"), ({"into_text": "xyzzy"}, "There is no item"), ({"into": "1"}, "itself")):
         answer = await editor.submit("/items/1/merge", fields)
         assert answer.status_code == 422
@@ -316,6 +334,11 @@ async def test_merging_and_its_undo(editor: Browser, admin: AsyncClient) -> None
     undo = f'action="/items/{item["id"]}/unmerge"'
     assert [(await editor.show(path)).text.count(undo) for path in (merged, f"/items/1?source={item['id']}")] == [2, 1]
     assert "was merged into" in (await editor.show(f"/items/{item['id']}")).text
+    # Not event by event.
+    moved = [each["id"] for each in (await get(admin, "/events", item_id=1))["events"] if each["transfer_id"]]
+    pages = [(await editor.show(path)).text for path in ("/activity", "/items/1/history")]
+    assert moved
+    assert not [each for each in moved for page in pages if f"/{each}/undo" in page]
     assert (await editor.submit(f"/items/{item['id']}/unmerge")).status_code == 303
     assert (await get(admin, f"/items/{item['id']}"))["is_active"]
 
