@@ -109,7 +109,7 @@ async def _add_location(tx: Connection, form: Form[Any], name: str, by: Principa
         with suppress(NotFound):
             return await location_repository.get_location_by_name(tx, text)
         parent = await location_repository.get_location_by_name(tx, around) if around else None
-        new = NewLocation(name=msgspec.convert(bare, Name), parent_id=parent and parent.id, kind=kind)
+        new = NewLocation(name=msgspec.convert(bare, Name), parent_id=None if parent is None else parent.id, kind=kind)
         return await location_repository.add_location(tx, new, by)
     except (Conflict, Invalid, NotFound) as error:
         raise Invalid(error.detail, field=name) from None

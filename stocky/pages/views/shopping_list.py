@@ -10,6 +10,8 @@ from litestar.datastructures import Cookie, State
 from msgspec import Struct
 
 from stocky import clock
+from stocky.alerts.attention import count_attention
+from stocky.alerts.schemas import AlertCause
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
@@ -169,6 +171,7 @@ async def list_page(
         since = clock.now() - _BASKET
         bought = [each for each in await repository.list_purchases(read, list_id, user) if each.bought_at >= since]
         units = await read_units(read, [each.item_id for each in bought], [each.event_id for each in bought])
+        counts = {each.name: each.count for each in await count_attention(read)}
     mine = [] if ticked is None else [each for each in bought if each.user.id == user.id]
     return page(
         request,
@@ -179,6 +182,7 @@ async def list_page(
         bought=bought,
         just_bought=next((each for each in mine if ticked and each.item_id == ticked.item_id), None),
         units=units,
+        low_count=counts[AlertCause.LOW_STOCK.value],
         location=location,
         form=form or Form(),
         done=_done(request),

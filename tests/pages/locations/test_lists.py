@@ -296,6 +296,7 @@ async def test_list_is_filled_with_what_is_low(browse: Browse, member: AsyncClie
     item = await new_item(member, "Milk", min_quantity=2)
     await new_stock(member, item, await new_location(member), 1)
     browser = await browse("member")
+    assert "1 item is at or below its minimum" in (await browser.show("/lists/1")).text
     answer = await browser.submit("/lists/1/fill", {"target": "x"})
     assert answer.status_code == 422
     answer = await browser.submit("/lists/1/fill", {"target": "4"})

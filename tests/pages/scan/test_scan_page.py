@@ -234,6 +234,35 @@ async def test_undo(browse: Browse, member: AsyncClient) -> None:
     assert (await other.submit(f"/scan/events/{added['id']}/undo")).status_code == 303
 
 
+async def test_undo_of_a_mistyped_code_hides_its_item(browse: Browse, member: AsyncClient) -> None:
+    shelf = await new_location(member)
+    browser = await browse("scanner")
+
+    async def take(code: str) -> tuple[int, int]:
+        """The event of a scan and its item."""
+        answer = await _scan(browser, code, location_id=shelf["id"], mode="remove")
+        event = await get(member, f"/events/{answer.headers['location'].rpartition('=')[2]}")
+        return event["id"], event["item_id"]
+
+    event, mistyped = await take("12345")
+    assert "Undone" in await _follow(browser, await browser.submit(f"/scan/events/{event}/undo", {"mode": "remove"}))
+    assert not (await get(member, f"/items/{mistyped}"))["is_active"]
+    assert await get(member, "/items/review") == []
+    # The code counts again when it is scanned again, and an item with more than that stays.
+    event, again = await take("12345")
+    assert (again, (await get(member, f"/items/{mistyped}"))["is_active"]) == (mistyped, True)
+    await browser.submit(f"/scan/events/{event}/undo")
+    assert not (await get(member, f"/items/{mistyped}"))["is_active"]
+    event, _ = await take("12345")
+    await take("12345")
+    await browser.submit(f"/scan/events/{event}/undo")
+    assert (await get(member, f"/items/{mistyped}"))["is_active"]
+    event, named = await take("67890")
+    made(await member.patch(f"/items/{named}", json={"name": "Rice"}))
+    await browser.submit(f"/scan/events/{event}/undo")
+    assert (await get(member, f"/items/{named}"))["is_active"]
+
+
 async def test_undo_of_a_script_names_the_scan(browse: Browse, member: AsyncClient) -> None:
     """After a restore the row with the id that a device has stored may be another event."""
     item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
