@@ -66,6 +66,30 @@ UPDATE barcode
 DELETE FROM item
  WHERE id = :item_id;
 
+-- find_unused_stub --
+-- The item :id, if no more is known of it than a code that was scanned, and all its events are undone.
+SELECT item.id
+  FROM item
+ WHERE item.id = :id
+   AND item.is_active AND item.needs_review
+   AND item.description = '' AND item.seller = '' AND item.seller_link = '' AND item.manufacturer_code = ''
+   AND item.default_storage_type = 'other' AND item.oversell_policy = 'allow'
+   AND coalesce(item.min_quantity_milli, item.reorder_quantity_milli, item.shelf_life_days, item.opened_days,
+                item.type_id, item.image_document_id, item.merged_into_id) IS NULL
+   AND item.name = (SELECT CASE count(*) WHEN 1 THEN CAST(:unnamed AS TEXT) || max(barcode.code) END
+                      FROM barcode WHERE barcode.item_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM item_tag WHERE item_tag.item_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM document WHERE document.item_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM price WHERE price.item_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM suggestion WHERE suggestion.item_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM shopping_list_entry WHERE shopping_list_entry.item_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM project_entry WHERE project_entry.item_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM item_merge WHERE item_merge.target_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM stock_event
+                    WHERE stock_event.item_id = item.id AND stock_event.kind <> 'undo'
+                      AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal
+                                       WHERE reversal.reverses_id = stock_event.id));
+
 -- get_item --
 -- One item as answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,

@@ -16,7 +16,7 @@ from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts, expiry_days
 from stocky.alerts.schemas import AlertCause
 from stocky.auth.schemas import Principal
-from stocky.barcodes.codes import ScannedCode, clean, normalize_barcode
+from stocky.barcodes.codes import clean, normalize_barcode
 from stocky.barcodes.command_codes import NOT_A_BARCODE, describe_refusal
 from stocky.barcodes.measures import item_number
 from stocky.barcodes.reader import Rules, read_code
@@ -217,7 +217,7 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
     await _check_type(tx, new.type_id)
     rules = await rules_for(tx, filter(None, [new.upc, *(each.barcode for each in new.barcodes)]))
     upc = None if new.upc is None else _cleaned(new.upc, "upc", rules)
-    item_id = await _add_item_row(
+    item_id = await add_item_row(
         tx,
         code,
         name=new.name,
@@ -333,46 +333,6 @@ async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Pr
     return await change_item(tx, item_id, ItemChange(barcodes=left), by)
 
 
-async def add_stub(tx: Connection, scanned: ScannedCode) -> int | None:
-    """Adds an item for an unknown barcode and returns its id, or None if another process has just added one.
-
-    Its stock may go negative until it is named, so that a scan that removes from an unknown item is booked. The stub of
-    a bag has the name, the part numbers and the seller that the bag says; one without a maker's number and a seller is
-    named like any unknown barcode, as `is_unnamed` needs it.
-    """
-    bag = scanned.bag
-    item_id = await _add_item_row(
-        tx,
-        name=(bag.name if bag is not None and (bag.maker_part or bag.seller) else f"{UNNAMED}{scanned.code}")[:200],
-        description="",
-        default_storage_type=StorageType.OTHER,
-        min_quantity_milli=None,
-        reorder_quantity_milli=None,
-        shelf_life_days=None,
-        opened_days=None,
-        oversell_policy=OversellPolicy.ALLOW,
-        needs_review=True,
-        manufacturer_code=(bag and bag.maker_part) or "",
-        type_id=None,
-        seller=bag.seller if bag else "",
-        seller_link="",
-    )
-    if not await tx.rows("claim_barcode", code=scanned.code, code_key=scanned.key, item_id=item_id):
-        await remove_stub(tx, item_id)
-        return None
-    if bag is not None and bag.seller_part and normalize_barcode(bag.seller_part) != scanned.key:
-        await tx.value(
-            "add_barcode",
-            code=bag.seller_part,
-            code_key=normalize_barcode(bag.seller_part),
-            shared_key=None,
-            item_id=item_id,
-            pack_milli=1000,
-            is_primary=False,
-        )
-    return item_id
-
-
 def is_unnamed(item: Item) -> bool:
     """Whether the item has the name that a scan gave it: of an unknown barcode, or of the part number on a bag.
 
@@ -382,12 +342,6 @@ def is_unnamed(item: Item) -> bool:
         return True
     is_of_bag = item.manufacturer_code == item.name or bool(item.seller)
     return is_of_bag and any(item.name == each.barcode for each in item.barcodes)
-
-
-async def remove_stub(tx: Connection, item_id: int) -> None:
-    """Removes what `add_stub` added in the same transaction."""
-    await tx.execute("remove_barcodes", item_id=item_id)
-    await tx.execute("remove_stub", item_id=item_id)
 
 
 def like_pattern(text: str | None) -> str | None:
@@ -509,7 +463,8 @@ def _without_barcode(barcodes: list[Barcode], barcode: str) -> list[Barcode]:
     return [each for each in barcodes if not _same(each.barcode, barcode)]
 
 
-async def _add_item_row(tx: Connection, code: str | None = None, **columns: Any) -> int:
+async def add_item_row(tx: Connection, code: str | None = None, **columns: Any) -> int:
+    """Adds the row of an item, with a new code if none is given, and returns its id. Raises Conflict, Unavailable."""
     for _ in range(CODE_ATTEMPTS if code is None else 1):
         rows = await tx.rows("add_item", **columns, code=code or new_code(), created_at=clock.now())
         if rows:

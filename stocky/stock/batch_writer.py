@@ -13,8 +13,9 @@ from typing import Any
 
 from stocky import clock
 from stocky.alerts.evaluate import COLD, evaluate_alerts
-from stocky.catalogue.repository import items_by_id, remove_stub
+from stocky.catalogue.repository import items_by_id
 from stocky.catalogue.schemas import Item
+from stocky.catalogue.stubs import remove_stub
 from stocky.db import Connection
 from stocky.quantity import from_milli
 from stocky.stock.batch import Batch, RecordedEvent, StoredRejection

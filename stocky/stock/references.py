@@ -12,7 +12,7 @@ import msgspec
 from stocky.barcodes.codes import ScannedCode, clean
 from stocky.catalogue.finding import FoundItems, KnownBarcodes, find_barcodes, find_items
 from stocky.catalogue.location_names import AmbiguousName, LocationNames
-from stocky.catalogue.repository import add_stub
+from stocky.catalogue.stubs import add_stub
 from stocky.db import Connection
 from stocky.names import name_key
 from stocky.stock import units

@@ -5,6 +5,7 @@ An event_id is used by only one of them: the script never sends that of the form
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -19,10 +20,10 @@ from stocky.auth.guards import scanners
 from stocky.auth.schemas import Principal, Role
 from stocky.barcodes.command_codes import is_command
 from stocky.catalogue import location_repository as locations
-from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Location
+from stocky.catalogue.stubs import hide_unused_stub
 from stocky.db import Connection
-from stocky.errors import Conflict, Forbidden, Invalid, NotFound
+from stocky.errors import Conflict, Forbidden, Invalid, NotFound, StockyError
 from stocky.http.parameters import PathId
 from stocky.pages.decoding import available
 from stocky.pages.forms import Form, filled, read_form
@@ -37,8 +38,6 @@ from stocky.stock import service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EventId, NewUndo
 
-# The events of an item that only scans by mistake have made are at most so many.
-_MOST_UNDONE = 20
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 
 
@@ -149,21 +148,10 @@ async def _undo(state: State, recorder: Recorder, user: Principal, event_id: int
     if user.user.role is Role.SCANNER and event.user_id != user.id:
         raise Forbidden("Access denied. A scanner undoes its own scans only")
     await service.undo(recorder, NewUndo(event_id=form.undo_id), user, event=event_id)
-    async with state.database.transaction() as tx:
-        await _hide_unused(tx, event.item_id, user)
-
-
-async def _hide_unused(tx: Connection, item_id: int, by: Principal) -> None:
-    """Hides an item of which no more is known than scans that were undone; another scan of its code shows it again."""
-    await catalogue.lock_items(tx, {item_id})
-    item = await catalogue.get_item(tx, item_id)
-    events = await stock.list_events(tx, item_id=item_id, limit=_MOST_UNDONE)
-    was_undone = events.next_cursor is None and all(
-        each.type == "undo" or each.reversed_by_id is not None for each in events.events
-    )
-    is_bare = item.needs_review and catalogue.is_unnamed(item) and item.image_document_id is None
-    if was_undone and is_bare and item.is_active:
-        await catalogue.remove_item(tx, item_id, by)
+    # The scan is undone, whatever becomes of the item that a mistyped code has made.
+    with suppress(StockyError):
+        async with state.database.transaction() as tx:
+            await hide_unused_stub(tx, event.item_id, user)
 
 
 async def _find(read: Connection, location_id: int) -> Location | None:

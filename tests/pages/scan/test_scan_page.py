@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from httpx import AsyncClient, Response
@@ -257,10 +258,40 @@ async def test_undo_of_a_mistyped_code_hides_its_item(browse: Browse, member: As
     await take("12345")
     await browser.submit(f"/scan/events/{event}/undo")
     assert (await get(member, f"/items/{mistyped}"))["is_active"]
-    event, named = await take("67890")
-    made(await member.patch(f"/items/{named}", json={"name": "Rice"}))
-    await browser.submit(f"/scan/events/{event}/undo")
-    assert (await get(member, f"/items/{named}"))["is_active"]
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"name": "Rice"},
+        {"description": "In a blue bag"},
+        {"min_quantity": 2},
+        {"tags": ["grain"]},
+        {"seller": "Mill"},
+        {"shelf_life_days": 9},
+        {"barcodes": [{"barcode": "67890"}, {"barcode": "67891"}]},
+        {"shopping-lists": {"name": "Weekly"}},
+        {"projects": {"name": "Party"}},
+    ],
+    ids=lambda known: next(iter(known)),
+)
+async def test_undo_of_a_scan_hides_nothing_that_people_know_more_of(
+    browse: Browse, member: AsyncClient, known: dict[str, Any]
+) -> None:
+    shelf = await new_location(member)
+    browser = await browse("scanner")
+    answer = await _scan(browser, "67890", location_id=shelf["id"], mode="add")
+    event = answer.headers["location"].rpartition("=")[2]
+    item = (await get(member, f"/events/{event}"))["item_id"]
+    [(field, value)] = known.items()
+    if isinstance(value, dict):
+        listed = made(await member.post(f"/{field}/", json=value))
+        made(await member.post(f"/{field}/{listed['id']}/items", json={"item_id": item, "quantity": 1}))
+    else:
+        made(await member.patch(f"/items/{item}", json=known | {"needs_review": True}))
+    assert (await browser.submit(f"/scan/events/{event}/undo")).status_code == 303
+    stays = await get(member, f"/items/{item}")
+    assert (stays["is_active"], stays["total_quantity"]) == (True, 0)
 
 
 async def test_undo_of_a_script_names_the_scan(browse: Browse, member: AsyncClient) -> None:
