@@ -35,7 +35,8 @@ export function attach(input) {
       }
     });
   };
-  const choose = (option) => {
+  // `how` is "left" for the single answer when the field is left.
+  const choose = (option, how) => {
     // Late answers would open the list again, over the element that is pressed next.
     clearTimeout(timer);
     control?.abort();
@@ -43,7 +44,7 @@ export function attach(input) {
     id.value = chosen.id;
     input.value = chosen.text;
     close();
-    id.dispatchEvent(new Event("change", { bubbles: true }));
+    id.dispatchEvent(new CustomEvent("change", { bubbles: true, detail: how }));
   };
   const search = async () => {
     control?.abort();
@@ -65,6 +66,9 @@ export function attach(input) {
 
   input.addEventListener("input", () => {
     clearTimeout(timer);
+    // Enter must not choose an answer that was marked for an earlier text.
+    mark(-1);
+    input.removeAttribute("aria-activedescendant");
     // The text was changed and restored, as by a hand scanner: the choice stays.
     id.value = chosen.id && input.value === chosen.text ? chosen.id : "";
     if (id.value) {
@@ -107,7 +111,7 @@ export function attach(input) {
   input.addEventListener("blur", () => {
     const all = options().filter((option) => !adds(option));
     // A single answer is taken as the choice.
-    if (!list.hidden && !id.value && all.length === 1 && searched === input.value.trim()) choose(all[0]);
+    if (!list.hidden && !id.value && all.length === 1 && searched === input.value.trim()) choose(all[0], "left");
     close();
   });
   if (document.activeElement === input && !id.value) search();

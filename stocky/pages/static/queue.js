@@ -247,7 +247,7 @@ async function settle(answers) {
 function answered(record, result) {
   if (result.status === "rejected") {
     // The API's words, before they are translated.
-    const needsLocation = record.event.type === "add" && /^Name the location:/.test(result.reason);
+    const needsLocation = record.event.type === "add" && /^Name the location:|^There is no active location named |names \d+ locations: /.test(result.reason);
     return { ...record, state: "refused", reason: result.reason, isRejected: true, needsLocation };
   }
   return { ...record, state: "booked", id: result.id, details: result.details ?? null, warning: result.warning ?? "" };

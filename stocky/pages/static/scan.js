@@ -11,6 +11,7 @@ const code = document.getElementById("f-code");
 const amount = document.getElementById("f-amount");
 const locationText = document.getElementById("f-location_id");
 const locationId = form.elements.location_id;
+const bar = document.getElementById("locations");
 const card = document.getElementById("result");
 const lines = document.getElementById("session");
 const trouble = document.getElementById("refused");
@@ -92,12 +93,14 @@ export function setLocation(location) {
   drawLocations();
 }
 
-// Chosen by a person, which answers the card that asks where the scan goes.
+// A choice, not only a text that was left in the field: it answers the card that asks where the scan goes.
 function chooseLocation(location) {
   setLocation(location);
   const record = records.get(shown);
-  if (location && record?.state === "refused" && record.needsLocation) again(record, referTo(location));
+  if (record?.needsLocation && remembered.mode === "add") sendAgain(record);
 }
+
+const sendAgain = (record) => again(record, remembered.place && referTo(remembered.place));
 
 // What the next scan counts, by a command; 0 for the usual amount.
 export function setNext(count) {
@@ -107,7 +110,6 @@ export function setNext(count) {
 }
 
 function drawLocations() {
-  const bar = document.getElementById("locations");
   const choices = remembered.places.filter((each) => each.id !== remembered.place?.id).map((location) => {
     const chip = document.getElementById("t-location").content.firstElementChild.cloneNode(true);
     chip.querySelector("span").textContent = location.name;
@@ -178,7 +180,7 @@ export function measured({ quantity, unit }) {
 function detailOf(record) {
   const { state, details, shown: { place } } = record;
   // Without the location, the API names the item only.
-  if (state === "refused") return record.needsLocation ? word("where-to") : [place ?? "", record.reason].filter(Boolean).join(" \u00b7 ");
+  if (state === "refused") return record.needsLocation && !place ? word("where-to") : [place ?? "", record.reason].filter(Boolean).join(" \u00b7 ");
   if (state === "waiting") return stopped ? word(`stopped-${stopped}`) : word("sending");
   if (state === "undone") return word("undone");
   const warning = record.warning ? [record.warning] : [];
@@ -365,8 +367,8 @@ export function direct(at) {
 
 // Looks up a code or books it.
 function take({ text, ...scanned }) {
-  // The focus is still in the field: what was typed there has not been chosen yet.
-  if (document.activeElement === locationText) takeTypedLocation();
+  // The focus may still be in the field: what was typed there has not been chosen yet.
+  takeTypedLocation();
   // The address on an item's label: its last part is the item's code.
   const label = /^https?:\/\/\S+\/i\/([A-Za-z]{4})\/?$/.exec(bareOf(text));
   const wanted = label ? label[1].toUpperCase() : text.trim();
@@ -470,11 +472,11 @@ form.addEventListener("submit", (event) => {
 code.addEventListener("focus", () => code.select());
 catchScanner(code, scan);
 
-form.addEventListener("change", ({ target }) => {
+form.addEventListener("change", ({ target, detail }) => {
   if (target.name === "mode") {
     setMode(target.value);
     drawLocations();
-  } else if (target === locationId) chooseLocation(locationId.value ? { id: Number(locationId.value), name: locationText.value } : null);
+  } else if (target === locationId) (detail === "left" ? setLocation : chooseLocation)({ id: Number(locationId.value), name: locationText.value });
   else if (target === amount && remembered.mode !== "count") {
     setAmount(amount.value);
     isNextOnly = false;
@@ -487,12 +489,14 @@ document.getElementById(locationText.getAttribute("aria-controls")).addEventList
 });
 locationText.addEventListener("focus", () => locationText.select());
 // Emptied: no location. Text without a choice from the list: the server finds the location of that name, or refuses.
-function takeTypedLocation(choose = setLocation) {
+function takeTypedLocation() {
   const name = locationText.value.trim();
-  if (!name) choose(null);
-  else if (name !== remembered.place?.name) choose({ name });
+  if (name !== (remembered.place?.name ?? "")) setLocation(name ? { name } : null);
 }
-locationText.addEventListener("blur", () => setTimeout(takeTypedLocation, 0, chooseLocation));
+locationText.addEventListener("blur", ({ relatedTarget }) => {
+  // Drawn again, a chip would lose the press.
+  if (!bar.contains(relatedTarget)) setTimeout(takeTypedLocation);
+});
 
 main.addEventListener("click", async (event) => {
   // After a tap the code field gets the focus, for the scanner's keys; keyboard users keep their focus.
@@ -511,8 +515,8 @@ main.addEventListener("click", async (event) => {
   if (!record) return;
   const offline = () => complain(word("network"));
   if ("undo" in button.dataset) import("./undo.js").then(({ undo }) => undo(record), offline);
-  else if ("again" in button.dataset) again(record, remembered.place && referTo(remembered.place));
   else if ("name" in button.dataset) import("./naming.js").then(({ openNaming }) => openNaming(record), offline);
+  else if ("again" in button.dataset) sendAgain(record);
   else {
     await forget(seq);
     if (!event.detail) code.focus();

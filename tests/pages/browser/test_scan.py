@@ -554,10 +554,15 @@ async def test_an_unknown_code_is_booked_and_named(opener: Opener) -> None:
 
 
 async def test_what_is_at_no_location_asks_for_one(opener: Opener) -> None:
-    page, item_id, _ = await scan_new_item(opener, "?mode=add&amount=1")
+    page, item_id, barcode = await scan_new_item(opener, "?mode=add&amount=1")
     await page.locator("#refused li", has_text="Choose where it goes").wait_for()
     await page.locator("#result", has_text="Choose where it goes").wait_for()
     await page.locator("#f-location_id:focus").wait_for()
+    # A text that is left in the field is no choice.
+    await page.keyboard.insert_text("pan")
+    await page.locator("#f-location_id-options [role=option]").nth(1).wait_for()
+    await page.locator("#f-amount").click()
+    await page.locator("#f-location_id").click()
     await page.keyboard.insert_text("pantry, top")
     await page.locator("#f-location_id-options [role=option]").first.click()
     # The choice is the answer: the scan is booked there, once.
@@ -566,7 +571,36 @@ async def test_what_is_at_no_location_asks_for_one(opener: Opener) -> None:
     assert await total(page, item_id) == 1
     await page.locator("#f-location_id").fill("pantry")
     await page.locator("#f-location_id-options [role=option]").nth(1).click()
-    await page.wait_for_timeout(300)
+    await scan(page, barcode)
+    await page.locator("#session .sign[data-mode=add]").nth(1).wait_for()
+    assert await total(page, item_id) == 2
+
+
+async def test_location_of_another_mode_is_no_answer(opener: Opener) -> None:
+    page, item_id, barcode = await scan_new_item(opener, "?mode=add&amount=1")
+    await page.locator("#refused li", has_text="Choose where it goes").wait_for()
+    await page.get_by_role("radio", name="Move").check(force=True)
+    await page.locator("#f-location_id").fill("pantry, top")
+    await page.locator("#f-location_id-options [role=option]").first.click()
+    await page.get_by_role("radio", name="Add").check(force=True)
+    await scan(page, barcode)
+    await page.locator("#session .sign[data-mode=add]").wait_for()
+    assert await total(page, item_id) == 1
+    assert await page.locator("#refused li").count() == 1
+
+
+async def test_scan_at_an_unknown_location_goes_to_the_one_chosen_next(opener: Opener) -> None:
+    page, item_id, barcode = await scan_new_item(opener, "?mode=add&amount=1")
+    await page.locator("#refused li", has_text="Choose where it goes").wait_for()
+    await page.locator("#refused [data-drop]").click()
+    await page.locator("#f-location_id").fill("nowhere")
+    await page.locator("#f-location_id-options", has_text="No location found").wait_for()
+    await page.locator("#f-code").fill(barcode)
+    await page.keyboard.press("Enter")
+    await page.locator("#refused li", has_text="There is no active location named").wait_for()
+    await page.locator("#f-location_id").fill("pantry, top")
+    await page.locator("#f-location_id-options [role=option]").first.click()
+    await page.locator("#session .sign[data-mode=add]").wait_for()
     assert await total(page, item_id) == 1
 
 
