@@ -65,9 +65,8 @@ async def show(
     shows_emptied = "emptied" in request.query_params
     since = emptied_before(settings)
     # What a person has returned is not refilled there.
-    listed = [
-        sku for sku in found[0].stock if sku.quantity or shows_emptied or (sku.updated_at >= since and not sku.is_lent)
-    ]
+    stock = [sku for sku in found[0].stock if sku.quantity or not sku.is_lent]
+    listed = [sku for sku in stock if sku.quantity or shows_emptied or sku.updated_at >= since]
     # A transfer has two events, so that it takes two for a line.
     lines = (await describe_events(read, (await list_events(read, item_id=item_id, limit=2 * LINES)).events))[:LINES]
     can_change = user.user.role in (Role.ADMIN, Role.MEMBER)
@@ -83,7 +82,7 @@ async def show(
             for sku in sorted(listed, key=lambda sku: not sku.quantity)
         ],
         shows_emptied=shows_emptied,
-        emptied_count=len(found[0].stock) - len(listed),
+        emptied_count=len(stock) - len(listed),
         is_low=found[0].is_low,
         lines=lines,
         documents=[_shown(each) for each in await list_item_documents(read, item_id, skip=0, limit=_MOST_DOCUMENTS)],

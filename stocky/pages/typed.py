@@ -102,19 +102,30 @@ def as_id(text: str) -> int | None:
 
 
 async def _add_location(tx: Connection, form: Form[Any], name: str, by: Principal, kind: LocationKind) -> Location:
-    """Adds the location with the typed name or path, unless a form sent before has. Raises Invalid."""
-    text = _ids(form, name)[1]
-    around, _, bare = text.rpartition(" / ")
+    """Adds the location with the typed name or path, and those around it, where they are missing. Raises Invalid."""
+    steps = [step.strip() for step in f" {_ids(form, name)[1]} ".split(" / ")]
+    around: Location | None = None
     try:
-        with suppress(NotFound):
-            return await location_repository.get_location_by_name(tx, text)
-        parent = await location_repository.get_location_by_name(tx, around) if around else None
-        new = NewLocation(name=msgspec.convert(bare, Name), parent_id=None if parent is None else parent.id, kind=kind)
-        return await location_repository.add_location(tx, new, by)
+        for step in steps[:-1]:
+            around = await _find_or_add(tx, step, around, LocationKind.PLACE, by)
+        return await _find_or_add(tx, steps[-1], around, kind, by)
     except (Conflict, Invalid, NotFound) as error:
         raise Invalid(error.detail, field=name) from None
     except msgspec.ValidationError as error:
         raise Invalid(describe_error(error, Name), field=name) from None
+
+
+async def _find_or_add(
+    tx: Connection, step: str, around: Location | None, kind: LocationKind, by: Principal
+) -> Location:
+    """The location of this kind with a name, or within another one at a path; added if there is none."""
+    path = step if around is None else f"{around.path} / {step}"
+    with suppress(NotFound):
+        found = await location_repository.get_location_by_name(tx, path)
+        if found.kind is kind:
+            return found
+    new = NewLocation(name=msgspec.convert(step, Name), parent_id=None if around is None else around.id, kind=kind)
+    return await location_repository.add_location(tx, new, by)
 
 
 def _chosen(form: Form[Any], name: str) -> int:

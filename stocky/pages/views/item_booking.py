@@ -89,6 +89,8 @@ async def add_stock(
     if not form.errors:
         data = form.data
         with form.catching():
+            async with database.read() as read:
+                await catalogue.get_item(read, item_id)
             location = await find_location(database, form, "location_id", user)
             new = NewSku(
                 item_id=item_id,

@@ -305,18 +305,22 @@ async def test_photos_and_links(editor: Browser, admin: AsyncClient) -> None:
 async def test_stock_at_a_new_location(editor: Browser, admin: AsyncClient) -> None:
     cellar = await new_location(admin, "Cellar")
     form = {"location_id": "new", "quantity": "1", "unit": "piece"}
-    for text, words in {
-        "Attic / Shelf 1": "There is no location named",
-        "Cellar / " + 201 * "x": "at most 200",
-    }.items():
+    too_long = f"Attic / {201 * 'x'}"
+    for text, words in (("Cellar /", "not be empty"), ("/ Attic", "not be empty"), (too_long, "at most 200")):
         answer = await editor.submit("/items/1/stock/new", form | {"location_id_text": text})
         assert (answer.status_code, words in answer.text) == (422, True), text
+    assert (await editor.submit("/items/999/stock/new", form | {"location_id_text": "Nowhere"})).status_code == 404
     for _ in range(2):
-        answer = await editor.submit("/items/1/stock/new", form | {"location_id_text": " cellar  / Shelf 1"})
-        assert answer.status_code == 303, answer.text
-    [shelf] = [each for each in await get(admin, "/locations/") if each["name"] == "Shelf 1"]
-    assert (shelf["path"], shelf["parent_id"], shelf["kind"]) == ("Cellar / Shelf 1", cellar["id"], "place")
-    assert (await get(admin, "/skus/", location_id=shelf["id"]))[0]["quantity"] == 2
+        for text in (" cellar  / Shelf 1", "Attic / Chest / Drawer"):
+            answer = await editor.submit("/items/1/stock/new", form | {"location_id_text": text})
+            assert answer.status_code == 303, answer.text
+    found = {each["path"]: each for each in await get(admin, "/locations/")}
+    added = {"Cellar / Shelf 1", "Attic", "Attic / Chest", "Attic / Chest / Drawer"}
+    assert added <= found.keys()
+    assert not [path for path in found if path.startswith(("Nowhere", "/")) or path.endswith("/")]
+    assert found["Cellar / Shelf 1"]["parent_id"] == cellar["id"]
+    for path in ("Cellar / Shelf 1", "Attic / Chest / Drawer"):
+        assert (await get(admin, "/skus/", location_id=found[path]["id"]))[0]["quantity"] == 2
 
 
 async def test_merging_and_its_undo(editor: Browser, admin: AsyncClient) -> None:
@@ -336,7 +340,8 @@ async def test_merging_and_its_undo(editor: Browser, admin: AsyncClient) -> None
     assert "was merged into" in (await editor.show(f"/items/{item['id']}")).text
     # Not event by event.
     moved = [each["id"] for each in (await get(admin, "/events", item_id=1))["events"] if each["transfer_id"]]
-    pages = [(await editor.show(path)).text for path in ("/activity", "/items/1/history")]
+    paths = ("/activity", "/items/1/history", f"/items/{item['id']}/history")
+    pages = [(await editor.show(path)).text for path in paths]
     assert moved
     assert not [each for each in moved for page in pages if f"/{each}/undo" in page]
     assert (await editor.submit(f"/items/{item['id']}/unmerge")).status_code == 303

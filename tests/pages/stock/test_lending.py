@@ -102,12 +102,18 @@ async def test_person_is_added_with_the_loan(admin: AsyncClient, browse: Callabl
     for name in ("", "x" * 201):
         refused = await browser.submit(path, form | {"person_id_text": name})
         assert (refused.status_code, 'id="f-person_id-error"' in refused.text) == (422, True), name
+    # A place of the same name is not the person.
+    house = await new_location(admin, "House")
+    await new_location(admin, "Mia", parent_id=house["id"])
+    assert (await browser.submit(path, form | {"person_id_text": "Mia"})).status_code == 303
+    assert [each["person_path"] for each in await get(admin, "/loans/")].count("Mia") == 1
     # What came back is not shown as stock of the person.
     assert "Ben" in (await browser.show(f"/items/{drill['id']}")).text
     for loan in await get(admin, "/loans/"):
         await browser.submit(f"/lent/{loan['id']}/return", {"back": "/lent"})
     stock = (await browser.show(f"/items/{drill['id']}")).text.partition('data-fragment="stock"')[2]
     assert "Ben" not in stock.partition('id="history"')[0]
+    assert "long been empty" not in stock
 
 
 async def test_new_person_for_a_loan(admin: AsyncClient, browse: Callable[[str], Awaitable[Browser]]) -> None:
