@@ -662,9 +662,12 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
  LIMIT :limit;
 
 -- describe_events --
--- What people read of the events :ids: the names of their items, locations and users, and the units of their SKUs.
+-- What people read of the events :ids: the names of their items, locations and users, the units of their SKUs, and
+-- whether they brought stock of an item to the one that it was merged into.
 SELECT stock_event.id, item.name AS item_name, item.code AS item_code, location.path AS location_path,
-       location.storage_type, sku.unit, user_account.username
+       location.storage_type, sku.unit, user_account.username,
+       EXISTS (SELECT 1 FROM stock_event AS side
+                WHERE side.transfer_id = stock_event.transfer_id AND side.item_id <> stock_event.item_id) AS is_of_merge
   FROM stock_event
   JOIN item ON item.id = stock_event.item_id
   JOIN location ON location.id = stock_event.location_id

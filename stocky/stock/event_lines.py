@@ -12,7 +12,7 @@ from stocky.stock.schemas import StockEvent
 
 
 class EventNames(Struct, gc=False):
-    """The names behind an event's ids."""
+    """The names behind an event's ids, and whether it brought stock of an item to the one that it was merged into."""
 
     id: int
     item_name: str
@@ -21,13 +21,14 @@ class EventNames(Struct, gc=False):
     storage_type: StorageType
     unit: str
     username: str | None
+    is_of_merge: bool
 
 
 class Line(Struct, gc=False):
     """An event to show. Of a transfer, `event` is the removal, `target` its target, and `delta` is of all its lots.
 
     `target` is None if the given events lack that side. `is_opening`: closed stock was opened, or that was undone, and
-    `delta` is how much. `is_merge`: the stock of an item went to the item that it was merged into.
+    `delta` is how much.
     """
 
     event: StockEvent
@@ -35,12 +36,11 @@ class Line(Struct, gc=False):
     delta: float
     target: EventNames | None = None
     is_opening: bool = False
-    is_merge: bool = False
 
     @property
     def may_be_undone(self) -> bool:
         """Whether the event is neither undone nor an undo itself, nor part of a merge, which is undone as a whole."""
-        return self.event.reversed_by_id is None and self.event.type != "undo" and not self.is_merge
+        return self.event.reversed_by_id is None and self.event.type != "undo" and not self.names.is_of_merge
 
     @property
     def location(self) -> str:
@@ -88,5 +88,4 @@ def _line(sides: list[StockEvent], named: dict[int, EventNames]) -> Line:
         # Both sides are at one location.
         return Line(first, named[first.id], round(sum(each.delta for each in given), 3), is_opening=True)
     target = next((named[each.id] for each in sides if each.location_id != first.location_id), None)
-    is_merge = any(each.item_id != first.item_id for each in sides)
-    return Line(first, named[first.id], round(sum(each.delta for each in taken), 3), target, is_merge=is_merge)
+    return Line(first, named[first.id], round(sum(each.delta for each in taken), 3), target)

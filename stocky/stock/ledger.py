@@ -16,7 +16,7 @@ from stocky import clock
 from stocky.quantity import quantity_text
 from stocky.schema import MAX_ID
 from stocky.stock import units
-from stocky.stock.lots import describe_named, is_named, lot_of, preference
+from stocky.stock.lots import describe_named, is_named, lot_of, preference, quantity_elsewhere
 from stocky.stock.models import Entry, EventToUndo, LotKey, MergedStock, OperationRejected, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation
 
@@ -522,7 +522,7 @@ class Ledger:
                 f" {units.describe(operation.quantity_milli, named)} requested"
             )
             if operation.sku_id is None and location_id is not None:
-                elsewhere = self._elsewhere(operation, item, location_id, unit)
+                elsewhere = quantity_elsewhere(operation, item, self.skus(item.id), location_id, unit)
                 reason += f"; {units.describe(elsewhere, named)} elsewhere" if elsewhere > 0 else ""
             raise OperationRejected(reason)
         if item.oversell_policy == "clamp":
@@ -536,14 +536,6 @@ class Ledger:
                 taken[index] = (sku, quantity + more)
                 return taken, False
         return [*taken, (last, more)], False
-
-    def _elsewhere(self, operation: Operation, item: StockItem, location_id: int, unit: str) -> int:
-        """Thousandths of the unit at other locations, also at persons."""
-        found = Fraction()
-        for sku in self.skus(item.id):
-            if sku.location_id != location_id and sku.is_active and is_named(operation, sku):
-                found += sku.quantity_milli * (units.ratio(sku.unit, unit, item.pack_milli) or Fraction())
-        return units.nearest(found)
 
     def _oversold(self, operation: Operation, item: StockItem, location_id: int, sources: list[SkuState]) -> SkuState:
         """The SKU that a shortage is taken from. The serial number of a label does not name it: no piece is below 0."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from fractions import Fraction
 
 from stocky.quantity import quantity_text
 from stocky.schema import MAX_ID
+from stocky.stock import units
 from stocky.stock.models import Entry, LotKey, OperationRejected, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation
 
@@ -78,6 +80,17 @@ def describe_named(item: StockItem, operation: Operation) -> str:
     lot = "" if isinstance(operation.lot, AnyLot) else operation.lot
     serial = "" if isinstance(operation.serial, AnyLot) else operation.serial
     return f"{item.name}{LotKey(None, lot, serial).describe()}"
+
+
+def quantity_elsewhere(
+    operation: Operation, item: StockItem, skus: Iterable[SkuState], location_id: int, unit: str
+) -> int:
+    """Thousandths of the unit that are at other locations of what an operation names, also at persons."""
+    found = Fraction()
+    for sku in skus:
+        if sku.location_id != location_id and sku.is_active and is_named(operation, sku):
+            found += sku.quantity_milli * (units.ratio(sku.unit, unit, item.pack_milli) or Fraction())
+    return units.nearest(found)
 
 
 def check_serials(

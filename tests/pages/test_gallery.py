@@ -58,7 +58,7 @@ def gallery(environment: Environment) -> str:
         recorded_at=now, user_id=1, scanner_id=None, batch_id=None, transfer_id=None, reverses_id=None, note=None,
         expiry_date=None, lot="", serial="", opened_on=None,
     )  # fmt: skip
-    names = EventNames(7, "Flour", "QXZB", "Top shelf", StorageType.PANTRY, "kg", "anna")
+    names = EventNames(7, "Flour", "QXZB", "Top shelf", StorageType.PANTRY, "kg", "anna", is_of_merge=False)
     return environment.get_template("gallery.html").render(
         frame_parts=parts,
         line=Line(event, names, 2),
