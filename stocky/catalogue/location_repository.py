@@ -58,11 +58,15 @@ async def get_locations(read: Connection, location_ids: set[int]) -> dict[int, L
     return {location.id: location for location in found}
 
 
+async def list_locations_named(read: Connection, name: str) -> list[Location]:
+    """The active locations with this path or name, in any case."""
+    return await read.all("find_locations_named", Location, key=name_key(name))
+
+
 async def get_location_by_name(read: Connection, name: str) -> Location:
     """The active location with this path, or with this name. Raises NotFound, Conflict when several have the name."""
-    found = await read.all("find_locations_named", Location, key=name_key(name))
     try:
-        location = LocationNames(found).find(name)
+        location = LocationNames(await list_locations_named(read, name)).find(name)
     except AmbiguousName as ambiguous:
         raise Conflict(str(ambiguous), kind="ambiguous-name") from None
     if location is None:

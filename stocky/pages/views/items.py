@@ -124,7 +124,7 @@ async def show_items(
         found.rows = of_found(answers, soon_days)
         found.is_similar = bool(answers) and answers[0].match.kind == "similar"
         kinds = [each.match.kind for each in answers]
-        named = sum(name_key(each.name) == name_key(query) for each in locations)
+        named = sum(name_key(query) in (name_key(each.name), name_key(each.path)) for each in locations)
         found.is_location = named > 0 and kinds[:1] not in (["exact"], ["whole"])
         found.has_best = named == 1 if found.is_location else _has_best(kinds, len(locations))
     else:
@@ -211,11 +211,13 @@ def _read_position(text: str) -> _Position | None:
 
 
 async def _locations(read: Connection, query: str) -> list[Location]:
-    """The locations that contain the text, that name first: the search field finds them as well."""
+    """The locations of this name or path, then those that contain the text: the search field finds them as well."""
     if len(query) < 2:
         return []
-    found = await location_repository.suggest_locations(read, query, limit=_LOCATIONS)
-    return sorted(found, key=lambda each: name_key(each.name) != name_key(query))
+    named = await location_repository.list_locations_named(read, query)
+    found = await location_repository.list_locations(read, skip=0, limit=_LOCATIONS, search=query)
+    known = {each.id for each in named}
+    return [*named, *(each for each in found if each.id not in known)][:_LOCATIONS]
 
 
 async def _location(read: Connection, within: int | None, text: str) -> Location | None:

@@ -74,6 +74,17 @@ async def test_search_says_whether_the_first_result_is_meant(admin: AsyncClient,
         # A location of exactly this name comes before items that have it in theirs.
         if query.startswith("cell"):
             assert (text.index("/locations/") < text.index("Cellar lamp")) == (query == "cellar"), query
+    for number in range(6):
+        around = await new_location(admin, f"Aisle {number}")
+        await new_location(admin, "Shelf", parent_id=around["id"])
+        await new_location(admin, f"Shelf {number}", parent_id=around["id"])
+    await new_location(admin, "Zone shelf")
+    text = (await member.show("/items?q=zone+shelf", headers={"X-Fragment": "results"})).text
+    assert ("Zone shelf" in text, "data-best" in text) == (True, True)
+    text = (await member.show("/items?q=aisle+3+/+shelf", headers={"X-Fragment": "results"})).text
+    assert text.index("Aisle 3 / Shelf<") < text.index("Aisle 3 / Shelf 3<")
+    text = (await member.show("/items?q=shelf", headers={"X-Fragment": "results"})).text
+    assert (text.count("/ Shelf<"), "data-best" in text) == (5, False)
     await new_location(admin, "Olive grove")
     text = (await member.show("/items?q=olive+GROVE", headers={"X-Fragment": "results"})).text
     assert ("data-best" in text, "Nothing found" in text, "No items yet" in text) == (True, False, False)
