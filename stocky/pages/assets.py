@@ -23,8 +23,6 @@ from stocky.http.representation import accepts_gzip
 from stocky.http.routing import Router
 
 DIRECTORY = Path(__file__).resolve().parent / "static"
-# Below this many bytes, compressing saves no packet.
-SMALLEST_COMPRESSED = 1_000
 _TYPES = {
     ".css": "text/css",
     ".ico": "image/vnd.microsoft.icon",
@@ -84,8 +82,9 @@ def assets() -> Assets:
 
 def _make_asset(content: bytes, suffix: str) -> Asset:
     compressed = None
-    if suffix not in _COMPRESSED_ALREADY and len(content) >= SMALLEST_COMPRESSED:
-        compressed = gzip.compress(content, 9, mtime=0)
+    if suffix not in _COMPRESSED_ALREADY:
+        smaller = gzip.compress(content, 9, mtime=0)
+        compressed = smaller if len(smaller) < len(content) else None
     return Asset(content, compressed, _TYPES[suffix])
 
 

@@ -22,8 +22,9 @@ from stocky import clock
 from stocky.auth import forgery
 from stocky.auth.schemas import Principal, Role
 from stocky.errors import BadRequest
+from stocky.http.representation import SMALLEST_COMPRESSED
 from stocky.pages import languages
-from stocky.pages.assets import PAGE_POLICY, SMALLEST_COMPRESSED, asset_path, assets, imported, takes_gzip
+from stocky.pages.assets import PAGE_POLICY, asset_path, assets, imported, takes_gzip
 from stocky.pages.filters import FILTERS
 from stocky.pages.messages import message
 from stocky.pages.navigation import entry_at, navigation
@@ -39,7 +40,7 @@ _REPEATED_MACROS = ("flag", "kbd", "pill", "shelf", "sign", "storage")
 _MOST_REPEATED = 5_000
 # Of these the same address gives different pages.
 _VARY = "Accept-Encoding, Accept-Language, Cookie, X-Fragment"
-_GZIP_LEVEL = 1
+_GZIP_LEVEL = 2
 # The focus of a page and its fields with errors; texts of users cannot hold these: their quotes are escaped.
 _AUTOFOCUS = re.compile(r' autofocus="[^"]*"')
 _INVALID = ' aria-invalid="true"'
