@@ -13,6 +13,7 @@ from msgspec import Struct
 from stocky.logs.audit import AuditEntry
 from stocky.pages.filters import decimal
 from stocky.pages.languages import Text, _
+from stocky.pages.typed import as_id
 
 ACTIONS: dict[str, Text] = {
     "accepted": _("accepted"),
@@ -172,10 +173,23 @@ def ids_of(entries: Sequence[AuditEntry], field: str) -> set[int]:
     return {value for each in entries if isinstance(value := each.details.get(field), int)}
 
 
-def describe(entry: AuditEntry, names: Mapping[str, Mapping[int, str]]) -> Record:
-    """An entry in the language of the page that is being rendered. `names` are by field and id; other ids are shown."""
+def subject_ids(entries: Sequence[AuditEntry], subject: str) -> set[int]:
+    """The ids of the objects of a kind that these entries are about."""
+    return {id for each in entries if each.subject == subject and (id := as_id(each.subject_id or "")) is not None}
+
+
+def describe(
+    entry: AuditEntry, names: Mapping[str, Mapping[int, str]], subjects: Mapping[str, Mapping[int, str]]
+) -> Record:
+    """An entry in the language of the page that is being rendered; ids without a name are shown.
+
+    `names` are by field and id, and `subjects`, today's names of what entries are about, by kind and id.
+    """
     details = dict(entry.details)
-    name = next((str(details.pop(field)) for field in _NAMES if details.get(field)), entry.subject_id or "")
+    name = next((str(details.pop(field)) for field in _NAMES if details.get(field)), "")
+    if not name:
+        subject_id = entry.subject_id or ""
+        name = subjects.get(entry.subject, {}).get(as_id(subject_id) or 0, subject_id)
     page = _PAGES.get(entry.subject)
     path = page + quote(entry.subject_id, safe="") if page and entry.subject_id else ""
     shown = {

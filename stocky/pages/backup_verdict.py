@@ -72,7 +72,7 @@ TABLES: dict[str, Text] = {
 }
 # Tables that any work changes, even making the backup.
 RECORDS = frozenset({"audit_entry", "auth_revision"})
-_CHANGED = re.compile(r"(?P<name>.+) \((?P<columns>[a-z_]+(?:, [a-z_]+)*)\)", re.DOTALL)
+_CHANGED = re.compile(r"(?P<name>.+) \((?P<columns>[a-z0-9_]+(?:, [a-z0-9_]+)*)\)", re.DOTALL)
 # Columns that change with any other, and when a row is only saved again.
 _TOUCHED = frozenset({"updated_at", "version"})
 # The tables that a comparison lists first; the others follow by name.

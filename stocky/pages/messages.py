@@ -43,6 +43,7 @@ MESSAGES: tuple[Text, ...] = (
     _("must be a time of day from 00:00 to 23:59"),
     _("must be in the future"),
     _("must not be in the past"),
+    _("must not contain a slash between blanks; choose what it is in instead"),
     _("Text may not contain NUL characters"),
     _("The date is too far away; choose another one"),
     # Of accounts.

@@ -28,7 +28,8 @@ _NOW = "now"
 async def show_home(request: Request[Any, Any, Any], state: State, read: Connection, user: Principal) -> Html:
     """Links to common tasks, what needs attention, and the last events."""
     is_undone = request.query_params.get("done") == "undone"
-    lines = await describe_events(read, (await list_events(read, limit=_EVENTS)).events)
+    # A transfer has two events, so that it takes two for a line.
+    lines = (await describe_events(read, (await list_events(read, limit=2 * _EVENTS)).events))[:_EVENTS]
     if fragment_of(request) == _NOW:
         return page(request, "home.html", lines=lines, is_undone=is_undone)
     if not lines:

@@ -15,6 +15,7 @@ from stocky.boxes.schemas import Box, NewBox, Slot
 from stocky.catalogue import location_repository
 from stocky.catalogue.schemas import Location, NewLocation
 from stocky.db import Connection, Database
+from stocky.errors import Invalid
 from stocky.pages.forms import Form, filled
 from stocky.pages.location_nodes import Node, make_branches, make_nodes, make_trees
 from stocky.pages.parameters import PageNumber, ParentId, Typed
@@ -25,6 +26,8 @@ from stocky.schema import LocationKind, StorageType
 PAGE = 50
 # A box with more slots shows how full it is, and its slots on its own page only.
 MOST_SLOTS = 60
+# Between the names of a path.
+_STEP = " / "
 KINDS = [each.value for each in StorageType]
 
 
@@ -102,6 +105,8 @@ async def show_new_location(request: Request[Any, Any, Any], read: Connection, p
 async def add_location(request: Request[Any, Any, Any], database: Database, user: Principal) -> Html:
     """Adds a location; `next` adds another one after it, and `lend` is the item to lend to a new person."""
     form = await read_placed(request, database, NewLocation)
+    if _STEP in form.text("name"):
+        form.refuse(Invalid("must not contain a slash between blanks; choose what it is in instead", field="name"))
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

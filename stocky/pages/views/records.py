@@ -14,6 +14,7 @@ from stocky import clock
 from stocky.auth import repository as people
 from stocky.auth.guards import admins
 from stocky.catalogue.location_repository import get_locations
+from stocky.catalogue.repository import get_items
 from stocky.db import Connection
 from stocky.http.parameters import Skip
 from stocky.logs.audit import AuditFilter, list_audit_entries
@@ -99,10 +100,14 @@ async def show_audit(
         "since": since,
         "until": until,
     }
-    location_ids = audit_words.ids_of(entries, "location_id") | audit_words.ids_of(entries, "parent_id")
+    location_ids = {
+        id for field in ("location_id", "parent_id") for id in audit_words.ids_of(entries, field)
+    } | audit_words.subject_ids(entries, "location")
     paths = {id: each.path for id, each in (await get_locations(read, location_ids)).items()}
+    items = await get_items(read, audit_words.subject_ids(entries, "item"))
     usernames = {each.id: each.username for each in users}
     names = {"location_id": paths, "parent_id": paths, "user_id": usernames}
+    subjects = {"item": {id: each.name for id, each in items.items()}, "location": paths, "user": usernames}
     return page(
         request,
         "audit.html",
@@ -113,7 +118,7 @@ async def show_audit(
         subjects=audit_words.SUBJECTS,
         filters=filters,
         is_filtered=any(value not in (None, "") for value in filters.values()),
-        describe=partial(audit_words.describe, names=names),
+        describe=partial(audit_words.describe, names=names, subjects=subjects),
         skip=skip,
         size=_PAGE,
     )

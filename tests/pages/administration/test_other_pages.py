@@ -279,6 +279,20 @@ async def test_audit_says_details_in_words(browse: Browse, admin: AsyncClient) -
     ]
 
 
+async def test_audit_names_items_and_locations_that_changed(browse: Browse, admin: AsyncClient) -> None:
+    item, around = await new_item(admin, "Coffee & milk"), await new_location(admin, "Cellar")
+    shelf = await new_location(admin, "Shelf", parent_id=around["id"])
+    made(await admin.patch(f"/items/{item['id']}", json={"min_quantity": 2}))
+    made(await admin.patch(f"/locations/{shelf['id']}", json={"description": "dry"}))
+    browser = await browse("admin")
+    page = await browser.show("/audit?action=changed")
+    assert f'<a href="/items/{item["id"]}">Coffee &amp; milk</a>' in page.text
+    assert f'<a href="/locations/{shelf["id"]}">Cellar / Shelf</a>' in page.text
+    link = f"/audit?subject=item&amp;subject_id={item['id']}"
+    assert link in (await browser.show(f"/items/{item['id']}/history")).text
+    assert link not in (await (await browse("member")).show(f"/items/{item['id']}/history")).text
+
+
 async def test_audit_names_locations_and_people(browse: Browse, admin: AsyncClient) -> None:
     shelf = await new_location(admin, "Cellar & shelf")
     me = await get(admin, "/auth/me")

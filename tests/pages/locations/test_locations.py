@@ -29,6 +29,8 @@ async def test_location_is_made_changed_and_hidden(browse: Browse, member: Async
     answer = await browser.submit("/locations/new", {"name": "Chest", "storage_type": "other"})
     assert answer.status_code == 409
     assert "already" in answer.text
+    answer = await browser.submit("/locations/new", {"name": "Attic / Chest", "storage_type": "other"})
+    assert (answer.status_code, "must not contain a slash between blanks" in answer.text) == (422, True)
     answer = await browser.submit("/locations/new", {"name": "Next", "storage_type": "other", "next": "true"})
     assert answer.headers["location"].startswith("/locations/new?added=")
     answer = await browser.submit(
