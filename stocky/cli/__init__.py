@@ -50,6 +50,7 @@ def _clean_up_on_signals() -> Iterator[None]:
     """SIGTERM and SIGHUP interrupt the block as Ctrl+C does, so that a command removes its scratch files, and exit."""
     # An ignored one stays ignored, as under nohup.
     numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    is_interrupt_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     received: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -63,6 +64,10 @@ def _clean_up_on_signals() -> Iterator[None]:
             raise KeyboardInterrupt
         handler(signal.SIGINT, frame)
 
+    if is_interrupt_ignored:
+        # As in a background job of a script. asyncio has a handler only where Ctrl+C is not ignored: blocked, it is so.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in numbers:
         signal.signal(number, interrupt)
     try:
@@ -74,6 +79,9 @@ def _clean_up_on_signals() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
+        if is_interrupt_ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 def _ignore_signal(number: int, frame: FrameType | None) -> None:

@@ -98,3 +98,34 @@ def test_ignored_hangup_stays_ignored(tmp_path: Path, dump: Path) -> None:
     new = {"STOCKY_DATA_DIR": str(tmp_path / "none"), "TMPDIR": str(scratch)}
     status = interrupted(new, signal.SIGHUP, lambda: has_scratch_files(scratch), "verify", str(dump), wrapper="nohup")
     assert status == 0
+
+
+_INTERRUPTED = """
+import asyncio, os, signal
+from stocky import cli
+
+async def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("goes on")
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("cleans up")
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+try:
+    with cli._clean_up_on_signals():
+        asyncio.run(work())
+finally:
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_signal_cancels_also_in_a_background_job(environ: dict[str, str]) -> None:
+    """A job of a script ignores Ctrl+C: an exception between two statements would leave what was just made behind."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED], env=environment(environ), capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (128 + signal.SIGTERM, "goes on\ncleans up\n", "")
