@@ -21,8 +21,9 @@ SYSTEM_SERVER = "postgresql://127.0.0.1:5432/test"
 ANSWER_SECONDS = 1
 _ROOM_IN_MEMORY = 4 << 30
 # Nothing here outlives the tests, and killing Stocky needs no fsync of Postgres to lose nothing. Autovacuum would visit
-# the databases of tests that have ended, of which there are dozens at any time.
-_FOR_TESTS = ("fsync = off", "full_page_writes = off", "autovacuum = off")
+# the databases of tests that have ended, of which there are dozens at any time. Each database that is made begins a
+# checkpoint, which would remove the log that a standby has yet to read.
+_FOR_TESTS = ("fsync = off", "full_page_writes = off", "autovacuum = off", "wal_keep_size = '256MB'")
 
 
 class Server:
