@@ -89,7 +89,7 @@ async def test_person_is_added_with_the_loan(admin: AsyncClient, browse: Callabl
     assert 'data-value="new" data-text="Ben &lt;b&gt;"' in offered
     path = f"/items/{drill['id']}/lend"
     form = {"person_id": "new", "person_id_text": "Ben", "sku_id": sku["id"], "quantity": "1", "due_on": "2999-01-31"}
-    # The person is added also when the amount is wrong; sent again, nobody is added twice.
+    # A refused amount still adds the person; sending the form again adds no second one.
     refused = await browser.submit(path, form | {"quantity": "9"})
     assert (refused.status_code, "Only 3 of Drill in stock" in refused.text) == (409, True)
     for _ in range(2):

@@ -1,0 +1,127 @@
+"""The location on the scan page in a browser: a scan is booked only where a person chose, or typed a whole name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browsers import in_a_browser
+from tests.pages.browser.conftest import Opener
+from tests.pages.browser.keyboard import Keys
+from tests.pages.browser.scanning import (
+    READY,
+    go_to_scan,
+    new_item,
+    scan,
+    scan_new_item,
+    total,
+)
+
+if TYPE_CHECKING:
+    from playwright.async_api import Route
+
+pytestmark = in_a_browser
+
+
+async def test_typed_location_is_the_one_of_that_name(opener: Opener) -> None:
+    from playwright.async_api import expect
+
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=add")
+    await page.locator("#f-location_id").fill("nosuchplace")
+    await page.locator("#f-code").focus()
+    await scan(page, barcode)
+    await expect(page.locator("#refused li")).to_contain_text("nosuchplace")
+    assert await total(page, item_id) == 0
+    # The same while the focus is still in the field of the location.
+    await go_to_scan(page, "?mode=add&location_id=1")
+    await page.locator("#f-location_id").fill("elsewhere")
+    await Keys(page).scan(barcode)
+    await expect(page.locator("#refused li").first).to_contain_text("elsewhere")
+    assert await total(page, item_id) == 0
+    await page.locator("#f-location_id").fill("pantry, TOP shelf")
+    await page.locator("#f-code").focus()
+    await scan(page, barcode)
+    await expect(page.locator("#session .event").first).to_contain_text("1 at Pantry, top shelf")
+
+
+@pytest.mark.parametrize("path", ["/scan?mode=add&location_id=1", "/items/new?location_id=1"])
+async def test_location_typed_before_its_list_is_loaded(opener: Opener, path: str) -> None:
+    page = await opener("/scan", service_workers="block")
+    item_id, barcode = await new_item(page)
+    is_typed = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await is_typed.wait()
+        await route.continue_()
+
+    await page.route("**/picker.js", wait)
+    await page.goto(path, wait_until="commit")
+    if path.startswith("/scan"):
+        await page.locator(READY).wait_for()
+    await page.locator("#f-location_id").fill("elsewhere")
+    is_typed.set()
+    await page.locator("#f-location_id[data-ready]").wait_for()
+    # The id in the page belongs to the text before.
+    assert await page.locator("input[name=location_id]").input_value() == ""
+    if path.startswith("/scan"):
+        await Keys(page).scan(barcode)
+        await page.locator("#refused li", has_text="elsewhere").wait_for()
+        assert await total(page, item_id) == 0
+    # The worker, from whose cache the list would come, is refused with an error on the console.
+    assert [each for each in opener.problems if "service worker" not in each.lower()] == []
+    opener.problems.clear()
+
+
+async def test_what_is_at_no_location_asks_for_one(opener: Opener) -> None:
+    page, item_id, barcode = await scan_new_item(opener, "?mode=add&amount=1")
+    await page.locator("#refused li", has_text="Choose where it goes").wait_for()
+    await page.locator("#result", has_text="Choose where it goes").wait_for()
+    await page.locator("#f-location_id:focus").wait_for()
+    # A text that is left in the field is no choice.
+    await page.keyboard.insert_text("pan")
+    await page.locator("#f-location_id-options [role=option]").nth(1).wait_for()
+    await page.locator("#f-amount").click()
+    await page.locator("#f-location_id").click()
+    await page.keyboard.insert_text("pantry, top")
+    await page.locator("#f-location_id-options [role=option]").first.click()
+    # The choice is the answer: the scan is booked there, once.
+    await page.locator("#session .sign[data-mode=add]").wait_for()
+    await page.locator("#refused").wait_for(state="hidden")
+    assert await total(page, item_id) == 1
+    await page.locator("#f-location_id").fill("pantry")
+    await page.locator("#f-location_id-options [role=option]").nth(1).click()
+    await scan(page, barcode)
+    await page.locator("#session .sign[data-mode=add]").nth(1).wait_for()
+    assert await total(page, item_id) == 2
+
+
+async def test_location_of_another_mode_is_no_answer(opener: Opener) -> None:
+    page, item_id, barcode = await scan_new_item(opener, "?mode=add&amount=1")
+    await page.locator("#refused li", has_text="Choose where it goes").wait_for()
+    await page.get_by_role("radio", name="Move").check(force=True)
+    await page.locator("#f-location_id").fill("pantry, top")
+    await page.locator("#f-location_id-options [role=option]").first.click()
+    await page.get_by_role("radio", name="Add").check(force=True)
+    await scan(page, barcode)
+    await page.locator("#session .sign[data-mode=add]").wait_for()
+    assert await total(page, item_id) == 1
+    assert await page.locator("#refused li").count() == 1
+
+
+async def test_scan_at_an_unknown_location_goes_to_the_one_chosen_next(opener: Opener) -> None:
+    page, item_id, barcode = await scan_new_item(opener, "?mode=add&amount=1")
+    await page.locator("#refused li", has_text="Choose where it goes").wait_for()
+    await page.locator("#refused [data-drop]").click()
+    await page.locator("#f-location_id").fill("nowhere")
+    await page.locator("#f-location_id-options", has_text="No location found").wait_for()
+    await page.locator("#f-code").fill(barcode)
+    await page.keyboard.press("Enter")
+    await page.locator("#refused li", has_text="There is no active location named").wait_for()
+    await page.locator("#f-location_id").fill("pantry, top")
+    await page.locator("#f-location_id-options [role=option]").first.click()
+    await page.locator("#session .sign[data-mode=add]").wait_for()
+    assert await total(page, item_id) == 1
