@@ -24,6 +24,13 @@ UPDATE shopping_list
    SET is_active = FALSE, updated_at = :updated_at
  WHERE id = :id;
 
+-- show_shopping_list --
+-- Shows a deleted list again, if :user_id may see it or :sees_all is true; one row if so.
+UPDATE shopping_list
+   SET is_active = TRUE, updated_at = :updated_at
+ WHERE id = :id AND NOT is_active AND (is_public OR creator_id = :user_id OR CAST(:sees_all AS BOOLEAN))
+RETURNING id;
+
 -- lock_shopping_list --
 -- Locks a list until the end of the transaction. SQLite's single writer needs no lock.
 SELECT id

@@ -151,6 +151,17 @@ async def remove_list(tx: Connection, list_id: int, by: Principal) -> None:
     await write_log(tx, list_id, ActionType.DELETED, by, [{"name": row.name}], moment)
 
 
+async def undo_removal(tx: Connection, list_id: int, by: Principal) -> None:
+    """Shows a deleted list again, with its entries. Raises NotFound."""
+    await tx.value("lock_shopping_list", id=list_id)
+    moment = clock.now()
+    shown = await tx.rows("show_shopping_list", id=list_id, user_id=by.id, sees_all=_sees_all(by), updated_at=moment)
+    if not shown:
+        raise NotFound(f"There is no deleted shopping list with id {list_id}")
+    details = {"is_deleted": {"from": True, "to": False}}
+    await write_log(tx, list_id, ActionType.UPDATED, by, [details], moment)
+
+
 async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: Principal) -> ShoppingList:
     """Copies a list with its entries for `by`. Raises NotFound."""
     row = await open_list(tx, list_id, by)
@@ -350,7 +361,14 @@ async def to_entry(read: Connection, row: EntryRow) -> Entry:
     return (await _to_entries(read, [row]))[0]
 
 
-async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry, by: Principal) -> Entry:
+async def add_entry(
+    tx: Connection,
+    list_id: int,
+    item_count: int,
+    new: NewEntry,
+    by: Principal,
+    because: dict[str, Any] | None = None,
+) -> Entry:
     """Adds an entry. Raises NotFound for an unknown item, Conflict for a duplicate or a full list."""
     if item_count >= MAX_ENTRIES:
         raise Conflict(f"The list is full: it has {MAX_ENTRIES} entries. Start another list")
@@ -358,7 +376,7 @@ async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry
     if new.item_id is not None:
         what = (await get_usable_item(tx, new.item_id)).name
     addition = Addition(new.item_id, new.text, to_milli(new.quantity), what)
-    (entry_id,) = await add_entries(tx, list_id, [addition], by, {})
+    (entry_id,) = await add_entries(tx, list_id, [addition], by, because or {})
     return next(entry for entry in await list_entries(tx, list_id) if entry.id == entry_id)
 
 
@@ -438,15 +456,33 @@ async def change_entry(
         quantity_milli=changed.quantity_milli,
         updated_at=moment,
     )
-    await _log(tx, row.list_id, ActionType.ITEM_UPDATED, by, details | (because or {}), moment)
+    await write_log(tx, row.list_id, ActionType.ITEM_UPDATED, by, [details | (because or {})], moment)
+    await tx.execute("touch_shopping_list", id=row.list_id, updated_at=moment)
     return changed
 
 
 async def remove_entry(tx: Connection, row: EntryRow, by: Principal, because: dict[str, Any] | None = None) -> None:
     """Removes an entry from its list."""
-    details = await _describe_entry(tx, row) | {"quantity": from_milli(row.quantity_milli)} | (because or {})
-    await tx.execute("remove_shopping_list_entry", id=row.id)
-    await _log(tx, row.list_id, ActionType.ITEM_REMOVED, by, details, clock.now())
+    await remove_entries(tx, row.list_id, [row], by, because or {})
+
+
+async def remove_entries(
+    tx: Connection, list_id: int, rows: Sequence[EntryRow], by: Principal, because: dict[str, Any]
+) -> None:
+    """Removes entries from a locked list. `because` is logged with each of them."""
+    if not rows:
+        return
+    moment = clock.now()
+    items = await get_items(tx, {row.item_id for row in rows if row.item_id is not None})
+    details = [
+        _named(row.item_id, (row.text or "") if row.item_id is None else items[row.item_id].name)
+        | {"quantity": from_milli(row.quantity_milli)}
+        | because
+        for row in rows
+    ]
+    await tx.execute_many("remove_shopping_list_entry", [(row.id,) for row in rows])
+    await write_log(tx, list_id, ActionType.ITEM_REMOVED, by, details, moment)
+    await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
 
 
 async def write_log(
@@ -468,13 +504,6 @@ async def _add_list(tx: Connection, name: str, is_public: bool, by: Principal) -
 
 def _sees_all(by: Principal) -> bool:
     return by.role is Role.ADMIN
-
-
-async def _log(
-    tx: Connection, list_id: int, action: ActionType, by: Principal, details: dict[str, Any], moment: datetime
-) -> None:
-    await write_log(tx, list_id, action, by, [details], moment)
-    await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
 
 
 async def _describe_entry(read: Connection, row: EntryRow) -> dict[str, Any]:

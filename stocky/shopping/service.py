@@ -88,11 +88,13 @@ class _LowItem(Struct):
     is_listed: bool
 
 
-async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by: Principal) -> Filled:
+async def fill_from_low_stock(
+    tx: Connection, list_id: int, wanted: Filling, by: Principal, batch_id: str | None = None
+) -> Filled:
     """Adds items at or below their minimum with the quantity to buy, and raises entries that have less.
 
     That is what is missing to the minimum or the target, at least 1, or as many times the item's reorder quantity as
-    bring it above its minimum. Raises NotFound.
+    bring it above its minimum. By `batch_id`, `undo_changes` finds all of it. Raises NotFound.
     """
     shopping_list = await open_list(tx, list_id, by)
     free = MAX_ENTRIES - shopping_list.item_count
@@ -105,7 +107,8 @@ async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by:
     low = [each for each in low if each.is_listed] + [each for each in low if not each.is_listed][:free]
     target_milli = to_milli(wanted.target or 0, "target")
     additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low]
-    added, raised = await raise_entries(tx, list_id, additions, by, {"because": "low_stock"})
+    because = {"because": "low_stock"} | ({} if batch_id is None else {"batch_id": batch_id})
+    added, raised = await raise_entries(tx, list_id, additions, by, because)
     entries = await list_entries(tx, list_id)
     return Filled(
         [entry for entry in entries if entry.id in added],
@@ -152,10 +155,15 @@ async def remove_from_list(
     item_id: int | None = None,
     entry_id: int | None = None,
     or_entry: bool = False,
+    batch_id: str | None = None,
 ) -> None:
-    """Removes the entry of an item, or with `or_entry` else that of this id, or a placeholder. Raises NotFound."""
+    """Removes the entry of an item, or with `or_entry` else that of this id, or a placeholder.
+
+    By `batch_id`, `undo_changes` finds it. Raises NotFound.
+    """
     await open_list(tx, list_id, by)
-    await remove_entry(tx, await get_entry(tx, list_id, item_id=item_id, entry_id=entry_id, or_entry=or_entry), by)
+    entry = await get_entry(tx, list_id, item_id=item_id, entry_id=entry_id, or_entry=or_entry)
+    await remove_entry(tx, entry, by, None if batch_id is None else {"batch_id": batch_id})
 
 
 async def undo_purchase(tx: Connection, recorder: Recorder, list_id: int, log_id: int, by: Principal) -> Entry:

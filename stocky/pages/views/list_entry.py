@@ -22,6 +22,7 @@ from stocky.pages.ticks import Tick, book_tick
 from stocky.settings.repository import get_currency
 from stocky.shopping import repository, service
 from stocky.shopping.schemas import Entry, ItemEntryChange, PlaceholderChange
+from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.recorder import Recorder
 
 
@@ -95,11 +96,12 @@ async def remove_entry(
 ) -> Html:
     """Takes an entry off the list without buying it."""
     entry = await _find(tx, user, list_id, entry_id)
+    batch_id = new_batch_id()
     if entry.item.id is None:
-        await service.remove_from_list(tx, list_id, user, entry_id=entry_id)
+        await service.remove_from_list(tx, list_id, user, entry_id=entry_id, batch_id=batch_id)
     else:
-        await service.remove_from_list(tx, list_id, user, item_id=entry.item.id)
-    return see_other(request, f"/lists/{list_id}", done="removed")
+        await service.remove_from_list(tx, list_id, user, item_id=entry.item.id, batch_id=batch_id)
+    return see_other(request, f"/lists/{list_id}", done="removed", batch=batch_id)
 
 
 async def _find(read: Connection, user: Principal, list_id: int, entry_id: int) -> Entry:

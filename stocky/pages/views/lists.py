@@ -11,8 +11,9 @@ from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
+from stocky.pages.done import Done
 from stocky.pages.forms import Form, filled, read_form
-from stocky.pages.languages import Text, _
+from stocky.pages.languages import _
 from stocky.pages.list_units import read_units
 from stocky.pages.parameters import PageNumber
 from stocky.pages.rendering import Html, page, see_other
@@ -20,7 +21,6 @@ from stocky.shopping import repository
 from stocky.shopping.schemas import Duplication, ListChange, NewList
 
 PAGE = 50
-_DONE: dict[str, Text] = {"deleted": _("The list is deleted.")}
 
 
 @get("/lists", opt=members)
@@ -85,7 +85,14 @@ async def duplicate_list(
 async def delete_list(request: Request[Any, Any, Any], tx: Connection, user: Principal, list_id: PathId) -> Html:
     """Deletes a list."""
     await repository.remove_list(tx, list_id, user)
-    return see_other(request, "/lists", done="deleted")
+    return see_other(request, "/lists", done="deleted", list=list_id)
+
+
+@post("/lists/{list_id:int}/delete/undo", opt=members)
+async def undo_deletion(request: Request[Any, Any, Any], tx: Connection, user: Principal, list_id: PathId) -> Html:
+    """Shows a deleted list again."""
+    await repository.undo_removal(tx, list_id, user)
+    return see_other(request, f"/lists/{list_id}", done="back")
 
 
 @get("/lists/{list_id:int}/log", opt=members)
@@ -124,8 +131,16 @@ async def _page(
         has_more=page_number * PAGE < found.total,
         page_number=page_number,
         form=form,
-        done=_DONE.get(request.query_params.get("done", "")),
+        done=_done(request),
     )
+
+
+def _done(request: Request[Any, Any, Any]) -> Done | None:
+    query = request.query_params
+    list_id = query.get("list", "")
+    if query.get("done") != "deleted" or not (list_id.isascii() and list_id.isdigit()):
+        return None
+    return Done(_("The list is deleted."), f"/lists/{list_id[:20]}/delete/undo")
 
 
 async def _edit_page(
@@ -144,4 +159,4 @@ async def _edit_page(
     return page(request, "list-edit.html", status, shopping_list=shopping_list, form=form, copy_form=copy_form)
 
 
-routes = [show_lists, add_list, show_list_form, change_list, duplicate_list, delete_list, show_list_log]
+routes = [show_lists, add_list, show_list_form, change_list, duplicate_list, delete_list, undo_deletion, show_list_log]

@@ -1,13 +1,13 @@
-"""One shopping list: ticking, adding and filling; a tick has an event_id from the browser, so it counts once."""
+"""One shopping list: ticking, adding, filling and undoing; a tick has an event_id of the browser, so it counts once."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import Cookie, State
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from stocky import clock
 from stocky.alerts.attention import count_attention
@@ -17,6 +17,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid
 from stocky.http.parameters import PathId
+from stocky.pages.done import Done
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, language_of, plural
 from stocky.pages.list_units import read_units
@@ -27,12 +28,15 @@ from stocky.pages.ticks import Tick, book_tick
 from stocky.schema import Id
 from stocky.shopping import repository, service
 from stocky.shopping.schemas import Filling, NewEntry
+from stocky.shopping.undoing import undo_changes
+from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.recorder import Recorder
 
 _YEAR = 365 * 24 * 3600
 # Purchases of this time are shown below the list.
 _BASKET = timedelta(hours=12)
 _DONE: dict[str, Text] = {
+    "back": _("The list is back, with its entries."),
     "changed": _("The list is changed."),
     "copied": _("This is the copy."),
     "full": _("Everything that is low is on the list already."),
@@ -43,6 +47,10 @@ _DONE: dict[str, Text] = {
 
 class _ChosenLocation(Struct):
     location_id: Id
+
+
+class _Change(Struct):
+    batch_id: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 @get("/lists/{list_id:int}", opt=members)
@@ -123,10 +131,23 @@ async def fill(
     form = await read_form(request, Filling)
     if form.errors:
         return await list_page(request, state, user, list_id, form)
+    batch_id = new_batch_id()
     async with database.transaction() as tx:
-        filled = await service.fill_from_low_stock(tx, list_id, form.data, user)
+        filled = await service.fill_from_low_stock(tx, list_id, form.data, user, batch_id)
     number = len(filled.added) + len(filled.raised)
-    return see_other(request, f"/lists/{list_id}", done="filled" if number else "full", number=number)
+    if not number:
+        return see_other(request, f"/lists/{list_id}", done="full")
+    return see_other(request, f"/lists/{list_id}", done="filled", number=number, batch=batch_id)
+
+
+@post("/lists/{list_id:int}/undo", opt=members)
+async def undo_change(request: Request[Any, Any, Any], tx: Connection, user: Principal, list_id: PathId) -> Html:
+    """Undoes filling the list, or taking an entry off it."""
+    form = await read_form(request, _Change)
+    if form.errors:
+        raise Invalid(next(iter(form.errors.values())), field="batch_id")
+    changes = await undo_changes(tx, list_id, form.data.batch_id, user)
+    return see_other(request, f"/lists/{list_id}", done="undone", number=changes.undone, changed=changes.changed_since)
 
 
 @post("/lists/{list_id:int}/location", opt=members)
@@ -185,15 +206,25 @@ async def list_page(
         low_count=counts[AlertCause.LOW_STOCK.value],
         location=location,
         form=form or Form(),
-        done=_done(request),
+        done=_done(request, list_id),
     )
 
 
-def _done(request: Request[Any, Any, Any]) -> Text | None:
-    done, number = request.query_params.get("done", ""), request.query_params.get("number", "")
-    if done == "filled" and number.isascii() and number.isdigit() and len(number) < 6:
-        return plural("%(num)s entry was added or raised.", "%(num)s entries were added or raised.", int(number))
-    return _DONE.get(done)
+def _done(request: Request[Any, Any, Any], list_id: int) -> Done | None:
+    query = request.query_params
+    done, number = query.get("done", ""), query.get("number", "")
+    text = _DONE.get(done)
+    if done in ("filled", "undone") and number.isascii() and number.isdigit() and len(number) < 6:
+        if done == "filled":
+            text = plural("%(num)s entry was added or raised.", "%(num)s entries were added or raised.", int(number))
+        elif query.get("changed", "0") == "0":
+            text = _("Undone: the list is as before.")
+        else:
+            text = _("Undone, except for entries that were changed since.")
+    if text is None:
+        return None
+    batch = query.get("batch", "")[:64]
+    return Done(text, f"/lists/{list_id}/undo", {"batch_id": batch}) if batch else Done(text)
 
 
-routes = [show_list, tick, undo_purchase, add_entry, fill, choose_location]
+routes = [show_list, tick, undo_purchase, add_entry, fill, undo_change, choose_location]
