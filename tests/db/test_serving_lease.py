@@ -12,7 +12,7 @@ import pytest
 
 from stocky.config import Config
 from stocky.db.maintenance_gate import Gate
-from stocky.db.postgres_coordination import ServingLease
+from stocky.db.postgres_coordination import ServingLease, exclusive_access
 from stocky.errors import Unavailable
 from stocky.supervisor import Supervisor
 
@@ -94,3 +94,32 @@ async def test_gate_stays_closed_when_lease_connection_is_lost_while_draining(
         assert not opened.done()
     async with asyncio.timeout(60):
         await opened
+
+
+async def test_late_request_to_pause_stops_nothing(dialect: str, config: Config) -> None:
+    if dialect == "sqlite":
+        pytest.skip("one process serves one SQLite file")
+    gate, requests, committed = Gate(), list[str](), asyncio.Event()
+    lease = ServingLease(config.database_url, gate, lambda *_: committed.set(), Supervisor())
+    other = await asyncpg.connect(config.database_url)
+    await other.add_listener("stocky_pause", lambda *message: requests.append(message[-1]))
+    await lease.start()
+    try:
+        epoch = gate.epoch
+        async with exclusive_access(config.database_url, gate):
+            await other.execute("SELECT 1")
+        assert gate.epoch == epoch + 1
+        [request_id] = set(requests)
+        # As the last of several that arrives only now.
+        await other.execute("SELECT pg_notify('stocky_pause', $1)", request_id)
+        await other.execute("NOTIFY stocky_ledger")
+        await asyncio.wait_for(committed.wait(), 60)
+        await asyncio.sleep(0.2)
+        gate.check_open()
+        assert gate.epoch == epoch + 1
+        async with exclusive_access(config.database_url, gate):
+            pass
+        assert gate.epoch == epoch + 2
+    finally:
+        await lease.close()
+        await other.close()
