@@ -32,7 +32,7 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", 
 VOID = {"meta", "link", "img", "input", "use", "rect", "path", "br", "hr"}
 # What the first view of a page loads; its goals, in bytes gzipped.
 SIZES = {"app.css": 13312, "icons.svg": 5120, "app.js": 2048, "times.js": 1024, "theme.js": 1024}
-ALL_SCRIPTS = 46 * 1024
+ALL_SCRIPTS = 47 * 1024
 
 
 @pytest.fixture(scope="module")
