@@ -34,11 +34,12 @@ def make_timeline(
         after: str = "",
         undone: bool = False,
         key: Any = "",
+        id: str = "",
         caller: Callable[[], str] | None = None,
     ) -> Markup:
         """An entry. `text`: what changed; `after`: the quantity after it; `caller`: its buttons.
 
-        By `key` a live list marks what is new.
+        By `key` a live list marks what is new; by `id` the focus finds the entry again when its button is gone.
         """
         named = f'<a href="{escaped(href)}">{escaped(title)}</a>' if href else escaped(title)
         before = f"{escaped(detail)} · " if detail else ""
@@ -47,8 +48,9 @@ def make_timeline(
         past = f" · {word}" if undone else ""
         then = f'<span class="after"><span class="hidden">{hidden} </span>{escaped(after)}</span>'
         keyed = "" if key == "" else f' data-key="{escaped(key)}"'
+        named_by = f' id="{escaped(id)}"' if id else ""
         return markup(
-            f'<li class="event{" undone" if undone else ""}"{keyed}>'
+            f'<li class="event{" undone" if undone else ""}"{keyed}{named_by}>'
             f'<span class="sign" data-mode="{escaped(type)}">{escaped(text)}</span>'
             f'<span class="grow"><span class="event-title">{named}</span>'
             f"<small>{before}{escaped(when)}{past}</small></span>"
@@ -114,6 +116,7 @@ def make_timeline(
             markup(" · ".join(escaped(each) for each in details if each)),
             measured(booked.quantity_after, names.unit) if is_total else "",
             booked.reversed_by_id is not None,
+            id=f"event-{booked.id}",
             caller=buttons,
         )
 

@@ -7,15 +7,22 @@ export const find = (name) => document.querySelector(`[data-fragment="${CSS.esca
 
 // How an element is found again after a fragment was rendered: by id, else by name and value in the same row, else by its
 // position. If there is none, the content of the page gets the focus, so that the body never has it.
+// A button that takes one booking back has no substitute, since Enter on it would take back another one: its row gets the focus.
 export function trace(element, host = element.closest("[data-fragment]")) {
   const main = document.getElementById("main");
-  const key = (each) => [each.tagName, each.id, each.name, each.value, each.getAttribute("aria-label"), each.getAttribute("href"), each.form?.elements.sku_id?.value].join("|");
+  const key = (each) => [each.tagName, each.id, each.name, each.value, each.getAttribute("aria-label"), each.getAttribute("href"), each.form?.getAttribute("action")?.split("?")[0], each.form?.elements.sku_id?.value].join("|");
+  const isOnly = element.form?.matches('[action$="/undo"], [action$="/return"]');
+  const row = element.closest("li")?.id;
   const label = key(element);
   const all = () => [...(host?.isConnected ? host : main).querySelectorAll(element.tagName)];
   const index = Math.max(all().indexOf(element), 0);
   return () => {
     const others = all();
-    const found = element.isConnected ? element : others.find((each) => key(each) === label) ?? others[Math.min(index, others.length - 1)];
+    let found = element.isConnected ? element : others.find((each) => key(each) === label);
+    if (!found && isOnly) {
+      found = document.getElementById(row);
+      found?.setAttribute("tabindex", "-1");
+    } else found ??= others[Math.min(index, others.length - 1)];
     found?.focus({ preventScroll: true });
     if (document.activeElement === document.body) main.focus({ preventScroll: true });
   };

@@ -47,6 +47,30 @@ async def test_what_others_book_shows_by_itself(path: str, name: str, opener: Op
     assert page.url.endswith(path), "nothing was left"
 
 
+@pytest.mark.parametrize("path", ["/activity", "/items/{item_id}"])
+async def test_the_focus_stays_on_the_undo_of_the_same_event(path: str, opener: Opener, site: Server) -> None:
+    with api(site) as client:
+        item = client.post("/items/", json={"name": f"Undone on {path}"}).json()
+        location = client.get("/locations/").json()[0]
+        body = {"item_id": item["id"], "location_id": location["id"], "quantity": 1}
+        sku = client.post("/skus/", json=body).raise_for_status().json()
+
+        def add() -> int:
+            client.post(f"/skus/{sku['id']}/adjust", json={"delta": 1}).raise_for_status()
+            return int(client.get("/events", params={"item_id": item["id"]}).json()["events"][0]["id"])
+
+        events = [add() for _ in range(3)]
+        page = await opener(path.format(item_id=item["id"]), "member")
+        oldest, middle = (page.locator(f'form[action$="/{each}/undo"] button') for each in events[:2])
+        await oldest.focus()
+        newest = add()
+        await page.locator(f'form[action$="/{newest}/undo"]').wait_for()
+        assert await oldest.evaluate("(button) => button === document.activeElement")
+    await middle.press("Enter")
+    await middle.wait_for(state="detached")
+    await page.locator(f"#event-{events[1]}.undone:focus").wait_for()
+
+
 async def test_a_table_is_imported_with_progress(opener: Opener, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     table.write_text(
