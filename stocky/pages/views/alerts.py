@@ -16,6 +16,7 @@ from stocky.http.parameters import Skip
 from stocky.pages.forms import Form, read_form, read_values
 from stocky.pages.languages import Text, _, plural
 from stocky.pages.problems import own_path
+from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, make_url, page, see_other
 from stocky.pages.typed import as_id
 
@@ -42,6 +43,8 @@ async def create_alert(request: Request[Any, Any, Any], database: Database) -> H
             async with database.transaction() as tx:
                 await repository.add_alert(tx, form.data)
     if form.errors:
+        if (refusal := refused(request, form)) is not None:
+            return refusal
         async with database.read() as read:
             return await _page(request, read, None, form=form)
     return see_other(request, "/alerts", done="created")

@@ -15,6 +15,7 @@ from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_form
 from stocky.pages.languages import Text, _, language_of, plural
 from stocky.pages.pickers import read_item_or_words
+from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, page, see_other
 from stocky.projects import repository, service
 from stocky.projects.schemas import ListWish, NewWithdrawal
@@ -72,7 +73,7 @@ async def withdraw(
             async with database.transaction() as tx:
                 await service.withdraw(tx, recorder, project_id, form.data, user)
     if form.errors:
-        return await _page(request, state, user, project_id, withdrawal=form)
+        return refused(request, form) or await _page(request, state, user, project_id, withdrawal=form)
     return see_other(request, f"/projects/{project_id}", done="withdrawn")
 
 
@@ -102,7 +103,7 @@ async def add_missing_to_list(
             async with database.transaction() as tx:
                 listed = await service.add_missing_to_list(tx, project_id, form.data, user)
     if form.errors:
-        return await _page(request, state, user, project_id, wish=form)
+        return refused(request, form) or await _page(request, state, user, project_id, wish=form)
     number = len(listed.added) + len(listed.raised)
     query: dict[str, Any] = {"number": number, "list": listed.shopping_list.id}
     return see_other(request, f"/projects/{project_id}", done="listed" if number else "same", **query)
@@ -122,11 +123,11 @@ async def _page(
         project = await repository.get_project(read, project_id, user)
         lists = (await shopping.list_lists(read, user, skip=0, limit=MOST_LISTS)).items
     items = [each for each in project.items if each.item is not None]
-    refused = next((each for each in (form, withdrawal, wish) if each is not None), None)
+    wrong = next((each for each in (form, withdrawal, wish) if each is not None), None)
     return page(
         request,
         "project.html",
-        200 if refused is None else refused.status,
+        200 if wrong is None else wrong.status,
         project=project,
         lists=lists,
         lacking=[each for each in project.items if each.missing],

@@ -86,5 +86,8 @@ async def test_raised_by_hand(browse: Callable[[str], Awaitable[Browser]]) -> No
     refused = await browser.submit("/alerts", {"alert_type": "note", "message": ""})
     assert refused.status_code == 422
     assert "<dialog open" in refused.text or 'open=""' in refused.text, "the form shows with what is wrong"
+    script = {"X-Requested-With": "fetch"}
+    refused = await browser.submit("/alerts", {"alert_type": "note", "message": ""}, headers=script)
+    assert [each["field"] for each in refused.json()["errors"]] == ["message"]
     assert (await browser.submit("/alerts", {"alert_type": "note", "message": "Buy a lamp"})).status_code == 303
     assert "Buy a lamp" in (await browser.show("/alerts")).text

@@ -74,6 +74,19 @@ async def test_project_from_its_needs_to_the_withdrawal_and_back(browse: Browse,
     assert "Big cake" not in (await browser.show("/projects")).text
 
 
+async def test_scripts_get_the_reason_of_a_refused_project(browse: Browse, member: AsyncClient) -> None:
+    flour = await new_item(member, "Flour")
+    made(await member.post("/projects/", json={"name": "Cake", "items": [{"item_id": flour["id"], "quantity": 3}]}))
+    browser = await browse("member")
+    script = {"X-Requested-With": "fetch"}
+    answer = await browser.submit("/projects/1/withdraw", headers=script)
+    assert answer.status_code == 409
+    assert "3 of Flour missing" in answer.json()["detail"]
+    answer = await browser.submit("/projects/1/list", {"name": "x" * 1000}, headers=script)
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == ["name"]
+
+
 async def test_proposal_is_made_applied_once_and_undone(browse: Browse, member: AsyncClient) -> None:
     item = await new_item(member, "Nuts", default_storage_type="other")
     first, second = await new_location(member, "First"), await new_location(member, "Second")
