@@ -84,10 +84,16 @@ async def list_skus_at(
     return skus
 
 
-async def find_skus_at(read: Connection, location_id: int, sku_ids: Collection[int]) -> list[Sku]:
-    """Those of these SKUs that are at the location with a quantity, by the items' names, each with its item."""
+async def find_skus_at(
+    read: Connection, location_id: int, sku_ids: Collection[int], *, with_empty: bool = False
+) -> list[Sku]:
+    """Those of these SKUs that are at the location with a quantity, by the items' names, each with its item.
+
+    `with_empty`: also those that were there, empty and hidden ones.
+    """
     found = await read.all("list_skus_by_id", Sku, ids=sku_ids)
-    skus = [sku for sku in found if sku.location_id == location_id and sku.is_active and sku.quantity]
+    here = [sku for sku in found if sku.location_id == location_id]
+    skus = here if with_empty else [sku for sku in here if sku.is_active and sku.quantity]
     await repository.expand_skus(read, skus, {"item"})
     return sorted(skus, key=lambda sku: (_name(sku).lower(), sku.id))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from litestar import Request, get, post
@@ -65,7 +66,8 @@ async def book_counts(
     typed = await read_values(request)
     counted, errors = _read_counts(typed, language_of(request))
     if errors:
-        return await _count_page(request, state, location_id, page_number, Form(typed, errors))
+        ids = {one.sku_id for one in counted} | {int(name.removeprefix("count-")) for name in errors}
+        return await _count_page(request, state, location_id, page_number, Form(typed, errors), ids)
     query: dict[str, Any] = {"done": "same"}
     if counted:
         booked = await book_stock_take(recorder, counted, user)
@@ -73,7 +75,10 @@ async def book_counts(
             # For rows that were booked, the form shows the new quantities.
             left = {name: values for name, values in typed.items() if _sku_id(name, "count-") in booked.refused}
             errors = {f"count-{sku_id}": reason for sku_id, reason in booked.refused.items()}
-            return await _count_page(request, state, location_id, page_number, Form(left, errors), booked.booked)
+            form: Form[Any] = Form(left, errors)
+            return await _count_page(
+                request, state, location_id, page_number, form, booked.refused.keys(), booked.booked
+            )
         query = {"done": "counted", "number": booked.booked, "batch": booked.batch_id}
     return see_other(request, f"/locations/{location_id}", **query)
 
@@ -121,12 +126,17 @@ async def _count_page(
     location_id: int,
     page_number: int,
     form: Form[Any],
+    unbooked: Collection[int] = (),
     booked: int = 0,
 ) -> Html:
+    """The rows of a page, after those of the SKUs `unbooked` that it no longer has: their counts are in `form`."""
     async with state.database.read() as read:
         location = await location_repository.get_location(read, location_id)
         total = await count_skus_at(read, location_id)
         skus = await list_skus_at(read, location_id, skip=(page_number - 1) * PAGE, limit=PAGE)
+        gone = set(unbooked) - {sku.id for sku in skus}
+        if gone:
+            skus = await find_skus_at(read, location_id, gone, with_empty=True) + skus
     return page(
         request,
         "stock-take.html",

@@ -253,6 +253,34 @@ async def test_stock_take_with_a_typing_error_does_not_overwrite_bookings(browse
     assert [each["quantity"] for each in await get(member, "/skus/")] == [6, 3]
 
 
+@pytest.mark.parametrize("way", ["taken", "written off"])
+async def test_stock_take_shows_a_refused_row_that_has_gone(way: str, browse: Browse, member: AsyncClient) -> None:
+    shelf = await new_location(member)
+    gone, other = [await new_stock(member, await new_item(member, name), shelf, 3) for name in ("Gone", "Other")]
+    browser = await browse("member")
+    path = f"/locations/{shelf['id']}/count"
+    form = _count_fields((await browser.show(path)).text) | {f"count-{gone['id']}": "5"}
+    if way == "taken":
+        made(await member.post(f"/skus/{gone['id']}/adjust", json={"delta": -3}))
+    else:
+        made(await member.delete(f"/skus/{gone['id']}"))
+    # Also while another row has a typing error, and when it is the last row.
+    answer = await browser.submit(path, form | {f"count-{other['id']}": "abc"})
+    assert _count_fields(answer.text)[f"count-{gone['id']}"] == "5"
+    made(await member.post(f"/skus/{other['id']}/adjust", json={"delta": -3}))
+    answer = await browser.submit(path, form)
+    assert answer.status_code == 422
+    assert f'id="count-{gone["id"]}-error"' in answer.text
+    form = _count_fields(answer.text)
+    assert form.keys() == {f"{name}-{gone['id']}" for name in ("count", "was", "version")}
+    assert form[f"count-{gone['id']}"] == "5"
+    answer = await browser.submit(path, form)
+    if way == "taken":
+        # Looked at again: it is booked.
+        assert answer.status_code == 303
+        assert (await get(member, f"/skus/{gone['id']}"))["quantity"] == 5
+
+
 def _count_fields(page: str) -> dict[str, str]:
     """The fields of the rows of a stock-take, as a browser sends them."""
     return dict(re.findall(r'name="((?:count|was|version)-\d+)" value="([^"]*)"', page))
