@@ -26,6 +26,8 @@ const QUICK = 1500;
 const PATIENCE = 4000;
 // Older bookings do not belong to this session.
 const SESSION = 12 * 3600 * 1000;
+// The marks of thousands and of decimals.
+const [GROUP, DECIMAL] = document.documentElement.lang === "de" ? [".", ","] : [",", "."];
 const numbers = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3, useGrouping: false });
 export const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
 export const complain = (text) => { import("./toasts.js").then(({ show }) => show(text, "bad")); };
@@ -120,11 +122,14 @@ function drawLocations() {
   bar.hidden = choices.length === 0 || remembered.mode === "lookup";
 }
 
+// As the server reads forms: "1.500" in German may be meant as thousands or as decimals.
+const isUnclear = (text) => /^[1-9]\d{0,2}[.,]\d{3}$/.test(text) && text.includes(GROUP);
+
 // The number in the field, which may have a decimal comma; null if empty, NaN for any other text.
 function typedAmount(text = amount.value) {
   const plain = text.trim().replace(",", ".");
   if (!plain) return null;
-  return /^\d+(\.\d{1,3})?$/.test(plain) ? Number(plain) : NaN;
+  return !isUnclear(text.trim()) && /^\d+(\.\d{1,3})?$/.test(plain) ? Number(plain) : NaN;
 }
 
 // Only an amount that can be booked is remembered.
@@ -384,7 +389,9 @@ async function book(text, { at = remembered.place, ...scanned }) {
   if (counting !== null && text !== counting) return refuseSecond(text);
   const quantity = typedAmount();
   if (Number.isNaN(quantity) || (quantity === 0 && mode !== "count")) {
-    refuse(word("bad-amount"), text);
+    const typed = amount.value.trim();
+    const either = { number: typed.replace(GROUP, ""), other: typed.replace(GROUP, DECIMAL), sign: GROUP };
+    refuse(isUnclear(typed) ? fill("unclear-amount", either) : word("bad-amount"), text);
     // The code stays: Enter books it with the corrected amount.
     code.value = text;
     amount.ariaInvalid = "true";

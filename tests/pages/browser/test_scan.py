@@ -155,6 +155,31 @@ async def test_a_wrong_amount_keeps_the_code(opener: Opener, amount: str) -> Non
     assert await total(page, item) == 5
 
 
+async def test_an_amount_that_may_be_thousands_is_asked_for(own_site: OwnSites, opener: Opener) -> None:
+    page = await opener("/me", at=own_site())
+    item, barcode = await new_item(page)
+    cases = [
+        ("en", "1,500", "1500 or 1.500; write it without ,", "1.500", 1.5),
+        ("de", "1.500", "1500 oder 1,500 sein; ohne . schreiben", "1,500", 3),
+        ("de", "12.000", "12000 oder 12,000 sein", "12000", 12003),
+    ]
+    for language, amount, reason, clear, after in cases:
+        await page.goto("/me")
+        await page.locator("[name=language]").select_option(language)
+        await page.locator("form[action='/me/language'] button").click()
+        await page.locator(f"html[lang={language}]").wait_for()
+        await go_to_scan(page, "?mode=add&location_id=1&amount=1")
+        await page.locator("#f-code").fill(barcode)
+        await page.locator("#f-amount").fill(amount)
+        await page.locator("#book").click()
+        await page.locator('#f-amount[aria-invalid="true"]:focus').wait_for()
+        assert reason in await page.locator("#result").inner_text()
+        await page.locator("#f-amount").fill(clear)
+        await page.keyboard.press("Enter")
+        await page.locator("#result[data-mode=add] [data-undo]").wait_for()
+        assert await total(page, item) == after
+
+
 async def test_mode_location_and_amount_are_remembered(opener: Opener) -> None:
     page = await opener("/scan")
     await go_to_scan(page)
