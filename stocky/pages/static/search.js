@@ -19,7 +19,7 @@ async function run() {
   if (!query && !here()) return hide();
   running = new AbortController();
   const url = here() ? new URL(location.href) : new URL(box.form.action);
-  for (const name of ["page", "cursor", "skip"]) url.searchParams.delete(name);
+  for (const name of ["page", "cursor", "cursor_day", "back", "done", "count", "batch"]) url.searchParams.delete(name);
   if (query) url.searchParams.set("q", query);
   else url.searchParams.delete("q");
   try {

@@ -97,6 +97,8 @@ async def show_items(
 ) -> Html:
     """The list, or the results of a search."""
     query, tag = q.strip(), (tag or tag_text).strip()
+    # It is a part of the position, which the first page has not.
+    cursor_day = cursor_day if after else None
     if type_id is None and type_id_text.strip():
         type_id = await _type_named(read, type_id_text)
     inputs, fields = await list_filters(read, type_id, field_filters(request))

@@ -108,6 +108,14 @@ async def test_list_is_searched_and_filtered_in_place(opener: Opener) -> None:
     await page.wait_for_url(re.compile(r"cause=low_stock$"))
 
 
+async def test_a_search_on_a_later_page_begins_at_the_first(opener: Opener) -> None:
+    later = "page=2&cursor=3&cursor_day=2026-01-31&back=0"
+    page = await opener(f"/items?cause=expired&{later}&done=moved&count=2&batch=none")
+    await page.locator("#q").fill("rice")
+    await page.wait_for_url(re.compile("q=rice"))
+    assert page.url.endswith("/items?cause=expired&q=rice")
+
+
 async def test_stepper_keeps_the_focus_and_loses_no_press(opener: Opener) -> None:
     page = await opener("/items")
     await new_item(page, "Stepped thing", quantity="5")

@@ -36,6 +36,7 @@ async def test_list_has_filters(admin: AsyncClient, browse: Browse) -> None:
         "": {"Flour", "Sugar", "Nails"},
         "?cause=low_stock": {"Flour"},
         "?cause=expired": {"Flour"},
+        "?cause=expired&cursor_day=2021-01-01": {"Flour"},
         "?cause=storage_mismatch": {"Sugar"},
         "?storage_type=freezer": {"Sugar"},
         "?storage_type=&cause=&tag_text=Baking": {"Flour"},
