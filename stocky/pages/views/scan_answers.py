@@ -15,7 +15,7 @@ from stocky.catalogue import location_repository as locations
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import ItemChange, Name
 from stocky.db import Connection
-from stocky.errors import Invalid
+from stocky.errors import Conflict, Invalid
 from stocky.http.parameters import PathId
 from stocky.pages.forms import read_form
 from stocky.pages.languages import language_context
@@ -63,12 +63,17 @@ async def look_up_code(state: State, recorder: Recorder, user: Principal, data: 
 
 @post("/scan/items/{item_id:int}/name", opt={**members, FOR_SCRIPTS: True}, status_code=200)
 async def name_item(request: Request[Any, Any, Any], state: State, user: Principal, item_id: PathId) -> Named:
-    """Names an item that a scan created; its review is done."""
+    """Names an item that a scan created; its review is done. One that has another name by now keeps it."""
     form = await read_form(request, NewName)
     if form.errors:
         field, text = next(iter(form.errors.items()))
         raise Invalid(f"{field}: {text}", field=field)
     async with state.database.transaction() as tx:
+        await catalogue.lock_items(tx, {item_id})
+        item = await catalogue.get_item(tx, item_id)
+        is_waiting = item.needs_review and item.is_active
+        if not is_waiting and item.name != form.data.name and item.merged_into_id is None:
+            raise Conflict(f"{item.name} was named, merged or hidden in the meantime; nothing was changed")
         item = await catalogue.change_item(tx, item_id, ItemChange(name=form.data.name), user)
     return Named(item.id, item.name)
 

@@ -339,6 +339,11 @@ async def test_naming_ends_the_review(browse: Browse, member: AsyncClient) -> No
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "name")
     assert (await browser.submit(f"/scan/items/{stub['id']}/name", {"name": "Tea"})).json()["name"] == "Tea"
     assert (await get(member, f"/items/{stub['id']}"))["needs_review"] is False
+    # Somebody else may have named it since the page was loaded; the same name again is an answer that was lost.
+    refused = await browser.submit(f"/scan/items/{stub['id']}/name", {"name": "Coffee"})
+    assert (refused.status_code, "Tea was named" in refused.json()["detail"]) == (409, True)
+    assert (await browser.submit(f"/scan/items/{stub['id']}/name", {"name": "Tea"})).status_code == 200
+    assert (await get(member, f"/items/{stub['id']}"))["name"] == "Tea"
 
 
 async def test_settings_of_the_address(browse: Browse, member: AsyncClient) -> None:
