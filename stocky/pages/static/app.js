@@ -16,16 +16,15 @@ function enhance(root) {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.method === "dialog") return;
+  if (event.defaultPrevented || form.matches("[method=dialog], [target]")) return;
   if (form.matches(".find") && document.getElementById("found")?.hidden === false) {
     event.preventDefault();
     when("search", (module) => module.enter());
   } else if (form.matches(ENHANCED)) {
     event.preventDefault();
-    const { submitter } = event;
     if (form.hasAttribute("data-upload")) when("upload", (module) => module.send(form));
-    else if (form.hasAttribute("data-stepper")) when("steppers", (module) => module.step(form, submitter));
-    else when("forms", (module) => module.submit(form, submitter));
+    else if (form.hasAttribute("data-stepper")) when("steppers", (module) => module.step(form, event.submitter));
+    else when("forms", (module) => module.submit(form, event.submitter));
   } else if (form.method === "post") {
     // A second press would book twice.
     if (form.ariaBusy) event.preventDefault();

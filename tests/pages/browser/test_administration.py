@@ -100,3 +100,11 @@ async def test_uploaded_backups_by_keyboard(opener: Opener, tmp_path: Path) -> N
     await page.keyboard.press("Enter")
     await keys.press(dialog.get_by_role("button", name="Delete"))
     await page.get_by_text("The backup is deleted.").wait_for()
+
+
+async def test_a_dump_is_downloaded_as_often_as_one_presses(opener: Opener) -> None:
+    page = await opener("/backups", "admin")
+    download = page.get_by_role("button", name="Download at once")
+    for _ in range(2):
+        async with page.context.expect_event("response", lambda response: response.url.endswith("/backups/stream")):
+            await download.click()
