@@ -90,16 +90,17 @@ async def act(
         raise Invalid("There is no such action", field="action")
     form = parse_form(await read_values(request), Chosen)
     batch: str | None = None
+    count = 0
     if not form.errors:
         with form.catching():
             if action == "move":
-                batch = await _move(database, recorder, form, user)
+                count, batch = await _move(database, recorder, form, user)
             else:
+                count = len(set(form.data.id))
                 async with database.transaction() as tx:
                     await _change(tx, action, form, user)
     if not form.errors:
-        done = _DONE.get(action, "shown")
-        return see_other(request, "/items", done=done, count=len(set(form.data.id)), batch=batch)
+        return see_other(request, "/items", done=_DONE.get(action, "shown"), count=count, batch=batch)
     if (refusal := refused(request, form)) is not None:
         return refusal
     ids = [int(each) for each in form.texts("id")[:_MOST] if each.isascii() and each.isdigit() and len(each) < 17]
@@ -115,17 +116,24 @@ async def undo_batch(request: Request[Any, Any, Any], recorder: Recorder, user: 
     return see_other(request, "/items", done="undone", count=len({each.transfer_id or each.id for each in undone}))
 
 
-async def _move(database: Database, recorder: Recorder, form: Form[Chosen], by: Principal) -> str | None:
+async def _move(database: Database, recorder: Recorder, form: Form[Chosen], by: Principal) -> tuple[int, str]:
+    """Moves what can be moved: the number of items of which something is, and the batch."""
     location = await find_location(database, form, "to_location", by)
     async with database.read() as read:
         stocked = await get_stocked_items(read, dict.fromkeys(form.data.id))
-    stock = [sku for each in stocked for sku in each.stock if sku.quantity > 0 and sku.location_id != location.id]
-    moved = [(sku.sku_id, sku.quantity) for sku in stock if not sku.is_lent]
+    stock = [
+        (each.item.id, sku)
+        for each in stocked
+        for sku in each.stock
+        if sku.quantity > 0 and sku.location_id != location.id
+    ]
+    moved = [(item_id, sku) for item_id, sku in stock if not sku.is_lent]
     if stock and not moved:
         raise Invalid("there is nothing to move: the rest is lent; return it first", field="to_location")
     if not moved:
         raise Invalid("there is nothing to move: no stock, or all of it is there already", field="to_location")
-    return await service.move_stock(recorder, moved, location.id, by)
+    batch = await service.move_stock(recorder, [(sku.sku_id, sku.quantity) for _, sku in moved], location.id, by)
+    return len({item_id for item_id, _ in moved}), batch
 
 
 async def _change(tx: Connection, action: str, form: Form[Chosen], by: Principal) -> None:
