@@ -73,7 +73,11 @@ async def _page(
     form: Form[Any] | None = None,
 ) -> Html:
     form = form or Form()
-    found = await repository.list_alerts(read, skip=skip, limit=ROWS + 1, active_only=not is_all, alert_type=kind)
+    wanted: dict[str, Any] = {"limit": ROWS + 1, "active_only": not is_all, "alert_type": kind}
+    found = await repository.list_alerts(read, skip=skip, **wanted)
+    if skip and not found:
+        # All on this page, the last one, were resolved.
+        skip, found = 0, await repository.list_alerts(read, skip=0, **wanted)
     return page(
         request,
         "alerts.html",

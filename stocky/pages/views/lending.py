@@ -69,8 +69,11 @@ async def show_loans(
     page_number: PageNumber = 1,
 ) -> Html:
     """What is lent, or what was returned; all of it or that of one person."""
-    wanted: dict[str, Any] = {"overdue": overdue, "is_open": not returned, "person_id": person_id}
-    loans = await repository.list_loans(read, **wanted, skip=(page_number - 1) * PAGE, limit=PAGE + 1)
+    wanted: dict[str, Any] = {"overdue": overdue, "is_open": not returned, "person_id": person_id, "limit": PAGE + 1}
+    loans = await repository.list_loans(read, **wanted, skip=(page_number - 1) * PAGE)
+    if page_number > 1 and not loans:
+        # All on this page, the last one, came back.
+        page_number, loans = 1, await repository.list_loans(read, **wanted, skip=0)
     person = None if person_id is None else await location_repository.get_location(read, person_id)
     query = {
         "overdue": "true" if overdue else None,

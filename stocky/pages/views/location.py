@@ -17,7 +17,7 @@ from stocky.lending.repository import list_loans
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, language_of, plural
 from stocky.pages.location_nodes import links_to, make_nodes
-from stocky.pages.parameters import PageNumber, Typed
+from stocky.pages.parameters import PageNumber, Typed, at_most_last
 from stocky.pages.pickers import pick_item
 from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, fragment_of, page, see_other
@@ -125,6 +125,7 @@ async def _page(
         await location_repository.add_counts(read, [location])
         nodes = await make_nodes(read, inside[:MOST_INSIDE])
         total = await count_skus_at(read, location_id, search=search)
+        page_number = at_most_last(page_number, total, PAGE)
         skus = await list_skus_at(read, location_id, skip=(page_number - 1) * PAGE, limit=PAGE, search=search)
         empty = await list_skus_at(read, location_id, skip=0, limit=MOST_EMPTY, holds_stock=False, search=search)
         empty = _used_up(empty, skus)

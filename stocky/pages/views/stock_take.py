@@ -16,7 +16,7 @@ from stocky.db import Database
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_values
 from stocky.pages.languages import language_of
-from stocky.pages.parameters import PageNumber
+from stocky.pages.parameters import PageNumber, at_most_last
 from stocky.pages.pickers import pick_location
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import as_id
@@ -133,6 +133,7 @@ async def _count_page(
     async with state.database.read() as read:
         location = await location_repository.get_location(read, location_id)
         total = await count_skus_at(read, location_id)
+        page_number = at_most_last(page_number, total, PAGE)
         skus = await list_skus_at(read, location_id, skip=(page_number - 1) * PAGE, limit=PAGE)
         gone = set(unbooked) - {sku.id for sku in skus}
         if gone:

@@ -40,6 +40,22 @@ async def test_alerts(browse: Callable[[str], Awaitable[Browser]], admin: AsyncC
     assert (await browser.submit("/alerts/resolve", {"id": "99999"})).status_code == 404
 
 
+async def test_a_page_that_was_emptied_shows_what_is_left(
+    browse: Callable[[str], Awaitable[Browser]], admin: AsyncClient
+) -> None:
+    ids = [
+        made(await admin.post("/alerts/", json={"alert_type": "note", "message": f"About {number}"}))["id"]
+        for number in range(51)
+    ]
+    browser = await browse("member")
+    # The oldest is alone on the last page.
+    answer = await browser.submit("/alerts/resolve", {"id": ids[0], "back": "/alerts?skip=50"})
+    page = (await browser.show(answer.headers["location"])).text
+    assert "About 50</b>" in page
+    assert "No alerts" not in page
+    assert 'name="back" value="/alerts"' in page
+
+
 async def test_each_kind_has_its_own_filter(browse: Callable[[str], Awaitable[Browser]], admin: AsyncClient) -> None:
     for kind in ("fridge", "fridge", "door"):
         made(await admin.post("/alerts/", json={"alert_type": kind, "message": f"About the {kind}"}))

@@ -64,6 +64,8 @@ async def test_lending_and_returning(admin: AsyncClient, browse: Callable[[str],
     page = await browser.show("/lent")
     assert "was due on" not in page.text
     assert "For a year" in page.text
+    # The second page, of which all was returned.
+    assert "For a year" in (await browser.show("/lent?page=2")).text
     part = {"quantity": "1,5", "location_id_text": "Shelf", "back": "/lent"}
     assert (await browser.submit("/lent/1/return", part)).headers["location"] == "/lent?done=returned"
     assert [each["outstanding"] for each in await get(admin, "/loans/")] == [0.5]
