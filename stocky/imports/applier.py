@@ -18,7 +18,7 @@ from stocky.catalogue import repository as catalogue
 from stocky.catalogue.location_tree import lock_tree
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, NewItemType, NewLocation
 from stocky.db import Connection, Database
-from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
+from stocky.errors import Conflict, Contention, Invalid, Unavailable
 from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.files import Reports
@@ -49,7 +49,7 @@ _FIELDS = ItemChange.__struct_fields__
 
 
 class RowFailedLate(Exception):
-    """A row that was valid in the plan and is invalid now."""
+    """A row that was valid in the plan and is invalid now. Raised in a transaction, it takes the whole chunk back."""
 
     def __init__(self, row: LineReport) -> None:
         super().__init__(row.message)
@@ -118,18 +118,23 @@ class Applier:
         return seconds if self._database.dialect == "sqlite" else 0
 
     async def _apply(self, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
-        """Writes a chunk; returns the refused rows."""
+        """Writes a chunk; returns the refused rows. Raises RowFailedLate when the import is all or nothing."""
+        partial = self._columns.options.partial
         for attempt in range(ATTEMPTS):
             try:
                 return await self._database.run(self._write, chunk)
             except (Conflict, Contention, Invalid) as error:
                 # A concurrent change took a barcode, a name or a location; the next attempt sees it.
-                failure: StockyError = error
+                row = refused(chunk[0], Problem(error.detail), chunk[0].values)
                 if isinstance(error, Invalid) and attempt:
                     break
+            except RowFailedLate as late:
+                if not partial:
+                    raise
+                row = late.row
+                break
         if len(chunk) == 1:
-            row = refused(chunk[0], Problem(failure.detail), chunk[0].values)
-            if not self._columns.options.partial:
+            if not partial:
                 raise RowFailedLate(row)
             return [(row, chunk[0])]
         return [row for line in chunk for row in await self._apply([line])]
@@ -151,11 +156,14 @@ class Applier:
                 one = await self._write_row(tx, line, found)
             except row_changes.RowRejected as refusal:
                 problem = Problem(refusal.message, self._columns.of_field.get(refusal.field or ""))
-                self._refuse(refusals, line, problem)
+                row = refused(line, problem, line.values)
+                if not self._columns.options.partial:
+                    raise RowFailedLate(row) from None
+                refusals.append((row, line))
             else:
                 if one is not None:
                     booked.append(one)
-        await self._book(tx, booked, refusals)
+        await self._book(tx, booked)
         return refusals
 
     async def _write_row(self, tx: Connection, line: Line, found: FoundReferences) -> _Booked | None:
@@ -248,15 +256,20 @@ class Applier:
             else PaidPrice(stock.price_micro, seller=stock.seller, unit=stock.price_unit),
         )
 
-    async def _book(self, tx: Connection, booked: list[_Booked], refusals: list[tuple[LineReport, Line]]) -> None:
-        """Books the stock of all rows as one posting, then changes units and notes of the SKUs."""
+    async def _book(self, tx: Connection, booked: list[_Booked]) -> None:
+        """Books the stock of all rows as one posting, then changes units and notes of the SKUs.
+
+        Raises RowFailedLate for a row that the ledger rejects: its item and location are written already, and a stored
+        rejection would also be the outcome of the corrected row.
+        """
         events = [each for each in booked if each.operation is not None]
         if events:
             posting = Posting([each.operation for each in events if each.operation], batch_id=self._names.own.import_id)
             await self._recorder.post_within(tx, posting)
             for each, outcome in zip(events, posting.outcomes, strict=True):
                 if outcome.status == "rejected":
-                    self._refuse(refusals, each.line, Problem(outcome.reason or "The ledger rejected it"))
+                    problem = Problem(outcome.reason or "The ledger rejected it")
+                    raise RowFailedLate(refused(each.line, problem, each.line.values))
         for each in booked:
             if each.step.details and each.step.sku_id is not None:
                 await self._change_sku(tx, each, each.step.sku_id)
@@ -284,9 +297,3 @@ class Applier:
         was = {name: msgspec.to_builtins(getattr(before, name)) for name in fields}
         now = {name: msgspec.to_builtins(getattr(after, name)) for name in was}
         await audit.record(tx, self._by, "imported", subject, id, {"row": line.number, "before": was, "after": now})
-
-    def _refuse(self, refusals: list[tuple[LineReport, Line]], line: Line, problem: Problem) -> None:
-        row = refused(line, problem, line.values)
-        if not self._columns.options.partial:
-            raise RowFailedLate(row)
-        refusals.append((row, line))

@@ -156,6 +156,36 @@ async def test_row_refused_after_restart_counts_as_refused(
     assert [error["line"] for error in report["errors"]] == [3]
 
 
+# Two rows: the ledger refuses the second, because the sum would be larger than it can count.
+TOO_MUCH = """name,description,type,location,quantity,unit,notes
+Sugar,sweet,,Pantry,2,g,
+Flour,CHANGED,Kind,Pantry,1000000000,kg,CHANGED
+"""
+
+
+async def too_much(member: AsyncClient) -> Json:
+    """The item of the second row of TOO_MUCH, with some stock."""
+    pantry = await new_location(member, "Pantry")
+    await new_item(member, "Sugar")
+    item = await new_item(member, "Flour")
+    await new_stock(member, item, pantry, 5, unit="g", notes="dry")
+    return item
+
+
+async def test_row_refused_by_the_ledger_changes_nothing(member: AsyncClient, config: Config) -> None:
+    item = await too_much(member)
+    report = await sent(member, "add", TOO_MUCH)
+    assert counts(report) == (0, 1, 0, 1), report["errors"]
+    assert [(error["line"], "larger than Stocky" in error["message"]) for error in report["errors"]] == [(3, True)]
+    now = await get(member, f"/items/{item['id']}")
+    assert (now["description"], now["type_name"], now["version"]) == ("", None, item["version"])
+    assert await get(member, "/types/") == []
+    assert [sku["notes"] for sku in await get(member, "/skus/", item_id=item["id"])] == ["dry"]
+    assert (await get(member, "/items/search", q="Sugar"))[0]["description"] == "sweet"
+    assert await stock_of(member, "Sugar") == [("Pantry", 2, None)]
+    assert await find_faults(config) == []
+
+
 async def test_extra_cells_are_returned_and_refused_again(member: AsyncClient) -> None:
     await new_location(member, "Shelf")
     rows = await refused_csv(member, await sent(member, "add", "name,location,quantity\nRice,Shelf,1,5\n"))
