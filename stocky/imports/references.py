@@ -74,6 +74,10 @@ class _Imported(msgspec.Struct):
     is_undone: bool
 
 
+class _Rejected(msgspec.Struct):
+    event_id: str
+
+
 class FoundReferences:
     """The referenced records, updated with the changes that the rows of the chunk make."""
 
@@ -263,12 +267,13 @@ async def _find_stock(
         event_ids = {name.event_id(number, time) for _, name, number, time in waiting}
         rows = await read.all("find_imported_events", _Imported, event_ids=event_ids)
         imported = {row.event_id: row for row in rows}
+        rejected = {row.event_id for row in await read.all("find_refusals", _Rejected, event_ids=event_ids)}
         again = []
         for line, name, number, time in waiting:
             event_id = name.event_id(number, time)
             event = imported.get(event_id)
-            if event is not None and event.is_undone:
-                # An undone event may be imported again, under another event id.
+            if event_id in rejected or (event is not None and event.is_undone):
+                # An undone event may be imported again, and a corrected row that was rejected, under another event id.
                 again.append((line, name, number, time + 1))
                 continue
             if event is not None and event.fingerprint != name.fingerprint(number):

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from stocky import clock
 from stocky.config import Config
+from stocky.db import Database
 from stocky.errors import Unavailable
 from stocky.imports.applier import Applier
 from stocky.jobs import kinds
@@ -183,6 +185,27 @@ async def test_row_refused_by_the_ledger_changes_nothing(member: AsyncClient, co
     assert [sku["notes"] for sku in await get(member, "/skus/", item_id=item["id"])] == ["dry"]
     assert (await get(member, "/items/search", q="Sugar"))[0]["description"] == "sweet"
     assert await stock_of(member, "Sugar") == [("Pantry", 2, None)]
+    assert await find_faults(config) == []
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["now", "by an earlier version"])
+async def test_corrected_row_refused_by_the_ledger_is_booked_once(
+    is_stored: bool, member: AsyncClient, database: Database, config: Config
+) -> None:
+    await too_much(member)
+    rows = await refused_csv(member, await sent(member, "add", TOO_MUCH))
+    if is_stored:
+        key, _, number = rows.strip().rpartition(",")[2].split(":")
+        stored = {"event_id": f"csv:{key}:{number}", "fingerprint": "f", "refusal": "invalid", "reason": "Too much"}
+        async with database.transaction() as tx:
+            await tx.execute("add_refusals", **stored, recorded_at=clock.now())
+    corrected = rows.replace("1000000000,kg", "3,g")
+    for events in (1, 0):
+        report = await sent(member, "add", corrected)
+        assert (report["refused"], report["written"]["stock_events"]) == (0, events), report
+        assert await stock_of(member, "Flour") == [("Pantry", 8, None)]
+    report = await sent(member, "add", TOO_MUCH)
+    assert (report["already_imported"], report["written"]["stock_events"]) == (2, 0)
     assert await find_faults(config) == []
 
 
