@@ -179,6 +179,8 @@ class Imports:
         except StockyError as error:
             # A server error is retried, and needs the file.
             if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                if not order.options.partial or order.options.fills_project:
+                    await self._roll_back(order, await self._user(order.user_id), report)
                 await asyncio.to_thread(self.store.finish, order.import_id)
             raise
         await asyncio.to_thread(self.store.finish, order.import_id)
@@ -251,7 +253,10 @@ class Imports:
     async def _import_parts(
         self, order: ImportOrder, names: ImportKeys, by: Principal, report: ProgressCallback
     ) -> ImportReport:
-        """Gives a project what the rows of the file need. Raises Invalid, or NotFound or Conflict after a rollback."""
+        """Gives a project what the rows of the file need.
+
+        Raises Invalid, NotFound or Conflict, perhaps after items were created: the caller rolls the import back.
+        """
         parts = await self._list_parts(order, names, report)
         plan = parts.plan
         if order.options.dry_run:
@@ -262,11 +267,7 @@ class Imports:
             return _report_of(order, plan, _nothing_written(plan), applied=False, taken_back=taken_back)
         report("writing", 0, None, "items")
         first = await asyncio.to_thread(store_plan, self.store.directory_of(order.import_id) / PLAN, plan)
-        try:
-            project_id = await write_parts(self._database, order, names.own, parts.needs, by, report)
-        except (NotFound, Conflict):
-            await self._roll_back(order, by, report)
-            raise
+        project_id = await write_parts(self._database, order, names.own, parts.needs, by, report)
         async with self._database.read() as read:
             written = await repository.count_written(read, order.import_id)
         return _report_of(order, first, _summary(first), applied=True, written=written, project_id=project_id)
@@ -289,15 +290,24 @@ class Imports:
                 await asyncio.to_thread(parts.report, reports)
         return parts
 
-    async def _principal(self, user_id: int) -> Principal:
+    async def _user(self, user_id: int) -> Principal:
+        """Who started the import, with the present role. Raises NotFound."""
         async with self._database.read() as read:
-            user = await get_user(read, user_id)
+            return Principal(await get_user(read, user_id))
+
+    async def _principal(self, user_id: int) -> Principal:
+        """The same; raises Forbidden for a user who may no longer change stock."""
+        by = await self._user(user_id)
+        user = by.user
         if not user.is_active or user.role not in (Role.ADMIN, Role.MEMBER):
             raise Forbidden(f"Access denied. {user.username}, who started the import, may no longer change stock")
-        return Principal(user)
+        return by
 
     async def _roll_back(self, order: ImportOrder, by: Principal, report: ProgressCallback) -> TakenBack | None:
-        """Rolls back what any attempt of this import wrote; None when there is nothing."""
+        """Rolls back what any attempt of this import wrote; None when there is nothing.
+
+        Also for a user who may no longer change stock: an attempt may have been killed while it wrote.
+        """
         taken = await ImportRollback(self._database, self._recorder, order.import_id, by).run(report)
         return None if taken == TakenBack() else taken
 
