@@ -55,6 +55,8 @@ class FileIndex:
         self._owners: dict[int, int] = {}
         self._rows: dict[int, tuple[int, bytes]] = {}
         self._stock: dict[int, int] = {}
+        # The rows that have a piece with a serial number in stock.
+        self._pieces: dict[int, int] = {}
         self._units: dict[int, tuple[str, ...]] = {}
         self._origins: dict[int, int] = {}
         self._made = 0
@@ -134,14 +136,19 @@ class FileIndex:
         return () if id is None else self._units.get(id, ())
 
     def check_stock(self, id: int, step: StockStep) -> None:
-        """Raises RowRejected when an earlier row sets the same stock."""
+        """Raises RowRejected when an earlier row sets the same stock, or has the same piece in stock."""
         earlier = self._stock.get(_stock_key(id, step))
         if earlier is not None and step.mode is StockMode.SET:
             raise RowRejected(f"Row {earlier} counts the same stock; add up the two, or use stock=add", "quantity")
+        earlier = self._pieces.get(hash((id, step.lot.serial))) if step.lot.serial and step.quantity_milli else None
+        if earlier is not None:
+            raise RowRejected(f"Row {earlier} has the piece with the serial number {step.lot.serial} already", "serial")
 
     def add_stock(self, id: int, step: StockStep, line: Line) -> None:
         """Stores the row's stock."""
         self._stock[_stock_key(id, step)] = line.number
+        if step.lot.serial and step.quantity_milli:
+            self._pieces[hash((id, step.lot.serial))] = line.number
         known = self.units_of(id)
         if step.row_unit and len(known) < _MOST_UNITS and not units.is_listed(step.row_unit):
             self._units[id] = tuple(dict.fromkeys((*known, sys.intern(step.row_unit))))

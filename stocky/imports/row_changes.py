@@ -225,6 +225,8 @@ def stock_step(
     current = level.quantity_milli if level is not None and level.is_active else None
     adds = options.stock is StockMode.ADD
     if lot.serial:
+        if booked_unit is None and level is None and item is not None:
+            _check_unit_there(item, location, found)
         _check_piece(lot.serial, quantity + (current or 0) * adds, booked_unit, found, item, level)
     books = adds or current != quantity
     if books and quantity < 0:
@@ -323,6 +325,18 @@ def _check_piece(
     pieces = [each for each in found.levels.values() if each.item_id == item.id and each.serial == serial]
     if any(each.quantity_milli for each in pieces if each is not level):
         raise RowRejected(f"The piece with the serial number {serial} is in stock at another place already", "serial")
+
+
+def _check_unit_there(item: Item, location: Location | None, found: FoundReferences) -> None:
+    """Raises RowRejected where a new SKU of a piece would not count pieces, as Ledger.unit_of says it."""
+    there = [
+        level
+        for level in found.levels.values()
+        if level.item_id == item.id and location is not None and level.location_id == location.id and level.is_active
+    ]
+    unit = min(there, key=lambda level: level.id).unit if there else item.unit or units.PIECE
+    if not units.counts_pieces(unit):
+        raise RowRejected(f"A serial number names one piece, and {item.name} is counted in {unit} there", "serial")
 
 
 def _in_unit_of(

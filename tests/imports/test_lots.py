@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
@@ -61,6 +62,31 @@ Drill,Shelf,0,,S2
     )
     assert added["errors"][0]["column"] == "quantity"
     assert await find_faults(config) == []
+
+
+@pytest.mark.parametrize("stock", ["set", "add"])
+@pytest.mark.parametrize("second", ["Shelf", "Cellar"])
+async def test_second_row_of_one_piece_is_refused(second: str, stock: str, member: AsyncClient) -> None:
+    rows = f"name,location,quantity,serial\nDrill,Shelf,1,S1\nDrill,Cellar,1,S2\nDrill,{second},1,S1\n"
+    for dry_run in ("true", "false"):
+        report = await imported(member, rows, stock=stock, dry_run=dry_run)
+        assert [error["line"] for error in report["errors"]] == [4], report
+        assert "rolled back" not in report["message"]
+    # A piece that is at one place may be said not to be at another one.
+    rows = "name,location,quantity,serial\nDrill,Shelf,1,S1\nDrill,Cellar,0,S1\n"
+    assert counts(await imported(member, rows, dry_run="true"))[3] == 0
+
+
+async def test_serial_number_of_what_is_weighed_is_refused(member: AsyncClient) -> None:
+    await imported(member, "name,location,quantity,unit\nWire,Shelf,5,m\nWire,Cellar,5,piece\nTape,Shelf,2,m\n")
+    rows = "name,location,quantity,serial\nWire,Shelf,1,S1\nWire,Cellar,1,S2\nWire,Attic,1,S3\nTape,Attic,1,S4\n"
+    for dry_run in ("true", "false"):
+        report = await imported(member, rows, dry_run=dry_run)
+        assert [(error["line"], error["column"]) for error in report["errors"]] == [
+            (2, "serial"),
+            (4, "serial"),
+            (5, "serial"),
+        ], report
 
 
 async def test_lot_of_a_file_without_dates_may_be_one(member: AsyncClient) -> None:
