@@ -201,12 +201,12 @@ def _ended_beside(other: str, list_items: ListItems) -> Ended:
     """
     ended = alert_on_failure(ServiceAlert.ALERT_CHECK_FAILED, "The daily check for alerts")
 
-    async def ended_beside(tx: Connection, error: str | None) -> None:
+    async def ended_beside(tx: Connection, parameters: dict[str, Any], error: str | None) -> None:
         if error is None:
             last = await jobs_repository.get_last_ended(tx, other)
             if last is not None and last.status is JobStatus.FAILED and await list_items(tx, 0, 1):
                 return
-        await ended(tx, error)
+        await ended(tx, parameters, error)
 
     return ended_beside
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from stocky import clock
 from stocky.alerts.schemas import MAX_MESSAGE, Alert, AlertCause, NewAlert, ServiceAlert
@@ -28,10 +29,12 @@ async def resolve_service_alerts(tx: Connection, alert_type: ServiceAlert) -> No
     await tx.execute("resolve_service_alerts", alert_type=alert_type, updated_at=clock.now())
 
 
-def alert_on_failure(alert_type: ServiceAlert, task: str) -> Callable[[Connection, str | None], Awaitable[None]]:
+def alert_on_failure(
+    alert_type: ServiceAlert, task: str
+) -> Callable[[Connection, dict[str, Any], str | None], Awaitable[None]]:
     """The end callback of a job: raises an alert after a failure, and resolves it after a success."""
 
-    async def ended(tx: Connection, error: str | None) -> None:
+    async def ended(tx: Connection, parameters: dict[str, Any], error: str | None) -> None:
         if error is None:
             await resolve_service_alerts(tx, alert_type)
         else:

@@ -95,7 +95,7 @@ class BackupUpkeep:
         await self._count_backups()
         return made
 
-    async def _ended(self, tx: Connection, error: str | None) -> None:
+    async def _ended(self, tx: Connection, parameters: dict[str, Any], error: str | None) -> None:
         """Raises the alert when the last attempt failed, also when its process was killed."""
         if error is not None:
             await self._alert(tx, f"The scheduled backup failed: {error}")

@@ -52,8 +52,8 @@ CANCELLED = "cancelled"
 RESULT_LOST = "The job ended, but its result could not be stored; see the log"
 
 Function = Callable[[dict[str, Any], ProgressCallback], Awaitable[Any]]
-# Called in the transaction that ends a job: with its error, or None for success.
-Ended = Callable[[Connection, str | None], Awaitable[None]]
+# Called in the transaction that ends a job: with its parameters, and its error or None for success.
+Ended = Callable[[Connection, dict[str, Any], str | None], Awaitable[None]]
 # Called in the transaction that cancels a job, with its parameters.
 Cancelled = Callable[[Connection, dict[str, Any]], Awaitable[None]]
 # Raises Conflict when a failed job with these parameters cannot be run again.
@@ -301,7 +301,7 @@ class Jobs:
                 if is_ours and is_cancelled:
                     await self.note_cancelled(tx, job.kind, job.parameters)
                 elif is_ours and (ended := self._ended.get(job.kind)):
-                    await ended(tx, error)
+                    await ended(tx, job.parameters, error)
 
         if not await self._write_with_retries(run, write) and error is None:
             await self._end(run, result=None, error=RESULT_LOST, status=500)
@@ -341,7 +341,7 @@ class Jobs:
                 for job in await repository.end_interrupted_jobs(tx, self._owner, running, expired_before):
                     _log.warning("Job %d (%s) was interrupted and is %s now", job.id, job.kind, job.status.value)
                     if job.status is JobStatus.FAILED and (ended := self._ended.get(job.kind)):
-                        await ended(tx, job.error)
+                        await ended(tx, job.parameters, job.error)
                     elif job.status is JobStatus.CANCELLED:
                         await self.note_cancelled(tx, job.kind, job.parameters)
         except (Unavailable, OutOfSpace):

@@ -36,7 +36,7 @@ class Reorganisation:
         self._database = database
         self._jobs = jobs
         self._recorder = recorder
-        jobs.register(repository.KIND, self._compute, cancelled=_give_up)
+        jobs.register(repository.KIND, self._compute, ended=_ended, cancelled=_give_up)
 
     async def start_plan(self, new: NewPlan, by: Principal) -> StartedPlan:
         """Starts computing a plan. Raises Conflict when too many plans are open."""
@@ -83,6 +83,12 @@ class Reorganisation:
                 await repository.fail_plan(tx, plan_id)
             raise
         return {"plan_id": plan_id, "moves": len(proposal.moves), "freed_boxes": proposal.freed_boxes}
+
+
+async def _ended(tx: Connection, parameters: dict[str, Any], error: str | None) -> None:
+    """Fails the plan of a failed job; one whose process was killed could not."""
+    if error is not None:
+        await repository.fail_plan(tx, parameters["plan_id"])
 
 
 async def _give_up(tx: Connection, parameters: dict[str, Any]) -> None:

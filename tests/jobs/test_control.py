@@ -238,7 +238,7 @@ async def test_shutdown_during_a_clean_up_is_an_interruption(database: Database)
 async def test_cancelled_callback_is_called_and_the_other_one_is_not(jobs: Jobs, admin: AsyncClient) -> None:
     noted: list[object] = []
 
-    async def note_end(tx: Connection, error: str | None) -> None:
+    async def note_end(tx: Connection, parameters: dict[str, Any], error: str | None) -> None:
         noted.append(error)
 
     async def note_cancelled(tx: Connection, parameters: dict[str, Any]) -> None:

@@ -320,9 +320,11 @@ async def test_job_end_is_stored_after_full_disk(dialect: str, jobs: Jobs) -> No
 
 async def test_end_callback_is_called_once(database: Database, jobs: Jobs) -> None:
     reported: list[str | None] = []
+    noted: list[dict[str, Any]] = []
 
-    async def note(tx: Connection, error: str | None) -> None:
+    async def note(tx: Connection, parameters: dict[str, Any], error: str | None) -> None:
         reported.append(error)
+        noted.append(parameters)
 
     async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
         if parameters:
@@ -333,13 +335,20 @@ async def test_end_callback_is_called_once(database: Database, jobs: Jobs) -> No
         id = await jobs.enqueue("reported", parameters)
         assert id is not None
         await ended(jobs, id)
-    lost = NewJob(kind="reported", owner="gone", max_attempts=1, lease_until=clock.now() - timedelta(minutes=1))
+    lost = NewJob(
+        kind="reported",
+        parameters={"number": 3},
+        owner="gone",
+        max_attempts=1,
+        lease_until=clock.now() - timedelta(minutes=1),
+    )
     id = await database.run(repository.add_job, lost)
     assert id is not None
     await ended(jobs, id)
     assert reported[:2] == [None, "not like this"]
     assert len(reported) == 3
     assert "interrupted" in (reported[2] or "")
+    assert noted == [{}, {"refused": True}, {"number": 3}]
 
 
 async def test_unknown_job_is_not_found(admin: AsyncClient) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
+from litestar import Litestar
 
 from stocky.config import Config
 from stocky.jobs.jobs import Jobs
@@ -314,6 +315,19 @@ async def test_number_of_open_plans_is_limited(member: AsyncClient, config: Conf
     refused(await member.post("/reorg/plans"), 409, "50 plans", "discard")
     await member.delete(f"/reorg/plans/{found['id']}")
     await plan(member)
+
+
+async def test_plan_of_a_killed_process_has_failed(member: AsyncClient, app: Litestar, config: Config) -> None:
+    jobs: Jobs = app.state.jobs
+    await jobs.close()
+    started = (await member.post("/reorg/plans")).json()
+    await schema.run_beside(
+        config,
+        "UPDATE job SET status = 'running', owner = 'gone', attempts = 2, lease_until = '2020-01-01 00:00:00+00:00'"
+        f" WHERE id = {started['job_id']}",
+    )
+    await jobs._end_interrupted()
+    assert (await get(member, f"/reorg/plans/{started['plan_id']}"))["status"] == "failed"
 
 
 @pytest.mark.one_database
