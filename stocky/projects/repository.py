@@ -13,7 +13,7 @@ from msgspec import Struct, to_builtins
 from stocky import clock
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import get_items, get_usable_items, like_pattern
+from stocky.catalogue.repository import get_items, get_usable_items, like_pattern, lock_items
 from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
@@ -152,6 +152,18 @@ class RequirementRow(Struct):
 async def list_requirement_rows(read: Connection, project_id: int) -> list[RequirementRow]:
     """The requirements of a project, in the order they were added."""
     return await read.all("list_requirements", RequirementRow, project_id=project_id)
+
+
+async def lock_requirement_rows(tx: Connection, project_id: int) -> list[RequirementRow]:
+    """The same, with their items locked: a merge that is under way has given them to another item by then."""
+    locked: set[int] = set()
+    while True:
+        rows = await list_requirement_rows(tx, project_id)
+        items = {row.item_id for row in rows if row.item_id is not None} - locked
+        if not items:
+            return rows
+        await lock_items(tx, items)
+        locked |= items
 
 
 class _Need(Struct):

@@ -23,6 +23,7 @@ from stocky.projects.repository import (
     get_requirement_row,
     list_requirement_rows,
     list_requirements,
+    lock_requirement_rows,
     remove_requirement,
 )
 from stocky.projects.schemas import Listed, ListWish, NewWithdrawal, Requirement, Shortage, Withdrawn
@@ -110,14 +111,14 @@ async def add_missing_to_list(tx: Connection, project_id: int, wish: ListWish, b
     """
     project = await repository.open_project(tx, project_id)
     is_withdrawn = await repository.find_withdrawal(tx, project_id) is not None
-    needed = [] if is_withdrawn else await list_requirement_rows(tx, project_id)
     list_id = wish.list_id
     if list_id is None:
-        if not any(row.missing_milli for row in needed):
+        if is_withdrawn or not any(row.missing_milli for row in await list_requirement_rows(tx, project_id)):
             raise Conflict("Nothing is missing, so a new list would be empty")
         new = NewList(name=wish.name or project.name, is_public=wish.is_public)
         list_id = (await shopping.add_list(tx, new, by)).id
     await shopping.open_list(tx, list_id, by)
+    needed = [] if is_withdrawn else await lock_requirement_rows(tx, project_id)
     because = {"project_id": project_id, "project": project.name}
     others = await repository.list_needs_of_listed_projects(tx, list_id, project_id)
     # The stock is for all projects on the list together.
