@@ -11,7 +11,7 @@ from msgspec import Struct, structs, to_builtins
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import get_items
+from stocky.catalogue.repository import get_items, lock_items
 from stocky.db import Connection
 from stocky.errors import Conflict, StockyError
 from stocky.logs import audit
@@ -58,6 +58,7 @@ async def set_requirements(
     Raises NotFound, Conflict when there are too many or the project has been withdrawn.
     """
     await _open_unwithdrawn(tx, project_id)
+    await lock_items(tx, {each.item_id for each in new if each.item_id is not None})
     rows = {(row.item_id, row.text): row for row in await list_requirement_rows(tx, project_id)}
     added = [each for each in new if (each.item_id, each.text) not in rows]
     if added:
@@ -84,7 +85,7 @@ async def change_need(
 ) -> Requirement:
     """Raises NotFound, Conflict when the project has the text already or has been withdrawn."""
     await _open_unwithdrawn(tx, project_id)
-    row = await get_requirement_row(tx, project_id, item_id=item_id, entry_id=entry_id)
+    row = await _open_requirement(tx, project_id, item_id, entry_id)
     sent = to_builtins(change)
     await change_requirement(tx, row, sent)
     await _log_change(tx, project_id, by, {"changed": _named(row) | sent})
@@ -96,7 +97,7 @@ async def remove_need(
 ) -> None:
     """Raises NotFound, Conflict when the project has been withdrawn."""
     await _open_unwithdrawn(tx, project_id)
-    row = await get_requirement_row(tx, project_id, item_id=item_id, entry_id=entry_id)
+    row = await _open_requirement(tx, project_id, item_id, entry_id)
     await remove_requirement(tx, row)
     await _log_change(tx, project_id, by, {"removed": _named(row)})
 
@@ -195,6 +196,15 @@ async def require_unwithdrawn(read: Connection, project_id: int) -> None:
 async def _open_unwithdrawn(tx: Connection, project_id: int) -> None:
     await repository.open_project(tx, project_id)
     await require_unwithdrawn(tx, project_id)
+
+
+async def _open_requirement(
+    tx: Connection, project_id: int, item_id: int | None, entry_id: int | None
+) -> RequirementRow:
+    """A requirement, with its item locked: a merge moves or removes it. Raises NotFound."""
+    if item_id is not None:
+        await lock_items(tx, {item_id})
+    return await get_requirement_row(tx, project_id, item_id=item_id, entry_id=entry_id)
 
 
 async def _read_back(read: Connection, project_id: int, entry_id: int) -> Requirement:

@@ -12,7 +12,7 @@ from httpx import AsyncClient, Response
 from stocky.config import Config
 from stocky.merging import repository
 from tests.db.postgres_session import session
-from tests.inventory import Json, made, new_item
+from tests.inventory import Json, get, made, new_item
 from tests.merging.merges import merge, unmerge
 from tests.projects.plans import new_project
 from tests.shopping.lists import new_list, on
@@ -50,6 +50,13 @@ def during(config: Config, member: AsyncClient, monkeypatch: pytest.MonkeyPatch)
     return run
 
 
+async def needed(member: AsyncClient, project: Json) -> dict[str, float]:
+    """What a project needs, by name."""
+    return {
+        each["item"]["name"]: each["quantity"] for each in (await get(member, f"/projects/{project['id']}"))["items"]
+    }
+
+
 async def test_missing_item_goes_on_the_list_as_the_one_it_was_merged_into(member: AsyncClient, during: During) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     project, food = await new_project(member, (source, 2)), await new_list(member)
@@ -57,3 +64,16 @@ async def test_missing_item_goes_on_the_list_as_the_one_it_was_merged_into(membe
     made(await during(source, target, request))
     assert await on(member, food) == {"B": 2}
     await unmerge(member, source)
+
+
+@pytest.mark.parametrize("has_both", [False, True])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_changing_a_need_of_a_merged_item_finds_none(
+    method: str, has_both: bool, member: AsyncClient, during: During
+) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    project = await new_project(member, (source, 2), *([(target, 3)] if has_both else []))
+    path = f"/projects/{project['id']}/items/{source['id']}"
+    answer = await during(source, target, member.request(method, path, json={"quantity": 7}))
+    assert answer.status_code == 404, answer.text
+    assert await needed(member, project) == {"B": 5 if has_both else 2}
