@@ -47,7 +47,13 @@ from stocky.imports.schemas import (
 )
 from stocky.imports.survey import Survey, survey
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.repository import list_ended_jobs, list_jobs, list_open_jobs, list_repeatable_jobs
+from stocky.jobs.repository import (
+    get_job_parameters,
+    list_ended_jobs,
+    list_jobs,
+    list_open_jobs,
+    list_repeatable_jobs,
+)
 from stocky.jobs.schedule import Schedule
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.logs import audit
@@ -149,7 +155,7 @@ class Imports:
         """The user's own import, or any for an admin. Raises NotFound."""
         with suppress(NotFound):
             job = await self._jobs.look(job_id)
-            if job.kind == KIND and (by.role is Role.ADMIN or job.created_by == by.user.username):
+            if job.kind == KIND and (by.role is Role.ADMIN or await self._user_of(job_id) == by.id):
                 return job
         raise NotFound(f"There is no import with id {job_id}")
 
@@ -157,8 +163,13 @@ class Imports:
         self, read: Connection, by: Principal, *, skip: int, limit: int, listing: Listing | None = None
     ) -> list[Job]:
         """The user's own imports, or all for an admin, newest first or in the order of `listing`."""
-        own = None if by.role is Role.ADMIN else by.user.username
-        return await list_jobs(read, skip=skip, limit=limit, kind=KIND, created_by=own, listing=listing)
+        own = None if by.role is Role.ADMIN else by.id
+        return await list_jobs(read, skip=skip, limit=limit, kind=KIND, user_id=own, listing=listing)
+
+    async def _user_of(self, job_id: int) -> object:
+        """The id of the user who started an import: a username may be another user's now. Raises NotFound."""
+        async with self._database.read() as read:
+            return (await get_job_parameters(read, job_id)).get("user_id")
 
     async def find_file(self, job_id: int, name: str, by: Principal) -> Path:
         """A report file of an import that has ended. Raises NotFound."""

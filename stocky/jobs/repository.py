@@ -309,6 +309,11 @@ async def get_job(read: Connection, id: int, progress: Progress | None = None) -
     return _job(await _row(read, id), read.dialect, progress)
 
 
+async def get_job_parameters(read: Connection, id: int) -> dict[str, Any]:
+    """Raises NotFound."""
+    return (await _row(read, id)).parameters
+
+
 async def list_jobs(
     read: Connection,
     *,
@@ -316,12 +321,12 @@ async def list_jobs(
     limit: int,
     status: JobStatus | None = None,
     kind: str | None = None,
-    created_by: str | None = None,
+    user_id: int | None = None,
     dismissed: bool | None = None,
     listing: Listing | None = None,
 ) -> list[Job]:
-    """Jobs, newest first or in the order of `listing`."""
-    filters = {"status": status, "kind": kind, "created_by": created_by, "dismissed": dismissed}
+    """Jobs, newest first or in the order of `listing`; `user_id` is the parameter of that name."""
+    filters = {"status": status, "kind": kind, "user_id": user_id, "dismissed": dismissed}
     rows = await read.page("list_jobs", _Row, listing, skip=skip, limit=limit, **filters)
     return [_job(row, read.dialect) for row in rows]
 

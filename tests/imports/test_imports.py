@@ -15,6 +15,7 @@ from stocky.jobs import kinds
 from stocky.stock.consistency import find_faults
 from tests.imports.importing import KITCHEN, begin, counts, ended, failed, imported, stock_of, table
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
+from tests.people import PASSWORD
 
 pytestmark = pytest.mark.one_postgres
 
@@ -309,6 +310,22 @@ async def test_members_see_own_imports_and_admins_all(
     assert backup
     jobs = [job["id"] for job in await get(admin, "/jobs") if job["kind"] != "import.csv"]
     refused(await admin.get(f"/imports/{jobs[0]}"), 404, "no import")
+
+
+async def test_imports_stay_with_their_user_when_usernames_change(
+    member: AsyncClient, signed_in_admin: AsyncClient
+) -> None:
+    own = await imported(member, "name\nTea\n")
+    me = await get(member, "/auth/me")
+    made(await signed_in_admin.put(f"/users/{me['id']}", json={"username": "renamed"}))
+    assert [job["id"] for job in await get(member, "/imports")] == [own["job_id"]]
+    assert (await get(member, f"/imports/{own['job_id']}"))["created_by"] == "member"
+    new = {"username": "member", "email": "new@example.org", "password": PASSWORD, "role": "member"}
+    user = made(await signed_in_admin.post("/users", json=new))
+    key = made(await signed_in_admin.post(f"/users/{user['id']}/api-keys", json={"name": "tests"}))["api_key"]
+    headers = {"X-API-Key": key}
+    assert (await member.get("/imports", headers=headers)).json() == []
+    refused(await member.get(f"/imports/{own['job_id']}/report.csv", headers=headers), 404, "no import")
 
 
 async def test_import_is_in_the_audit_trail(member: AsyncClient, admin: AsyncClient) -> None:
