@@ -81,7 +81,8 @@ SELECT project.id
 SELECT id, action, subject, subject_id, details AS details_json
   FROM audit_entry
  WHERE request_id = :import_id AND id < :before
-   AND ((action = 'imported' AND subject IN ('item', 'sku')) OR (action = 'created' AND subject IN ('item', 'location', 'price')))
+   AND ((action = 'imported' AND subject IN ('item', 'sku'))
+        OR (action = 'created' AND subject IN ('item', 'item_type', 'location', 'price')))
  ORDER BY id DESC
  LIMIT :limit;
 

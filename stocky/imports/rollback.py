@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from stocky.auth.schemas import Principal
-from stocky.catalogue import location_repository
+from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
+from stocky.catalogue.field_repository import fields_of_types
 from stocky.catalogue.schemas import ItemChange, LocationChange
 from stocky.db import Connection, Database, Lane
 from stocky.errors import Conflict, NotFound, StockyError, Unavailable
@@ -91,6 +92,7 @@ class ImportRollback:
     async def _restore_one(self, entry: Entry) -> None:
         restore: Callable[[Connection, Entry], Awaitable[bool]] = {
             ("created", "item"): self._deactivate_item,
+            ("created", "item_type"): self._remove_type,
             ("created", "location"): self._deactivate_location,
             ("imported", "item"): self._restore_item,
             ("imported", "sku"): self._restore_sku,
@@ -114,8 +116,17 @@ class ImportRollback:
             return False
         if item.version > 1:
             raise Conflict(f"{item.name} ({item.code}) was changed since it was created")
-        # Frees its barcodes for another attempt.
-        await catalogue.change_item(tx, item.id, ItemChange(is_active=False, upc=None, barcodes=[]), self._by)
+        # Frees its barcodes for another attempt, and its type to be removed.
+        change = ItemChange(is_active=False, upc=None, barcodes=[], type_id=None)
+        await catalogue.change_item(tx, item.id, change, self._by)
+        return True
+
+    async def _remove_type(self, tx: Connection, entry: Entry) -> bool:
+        with suppress(NotFound):
+            item_type = await part_repository.get_item_type(tx, int(entry.subject_id))
+            if item_type.updated_at != item_type.created_at or await fields_of_types(tx, {item_type.id}):
+                raise Conflict(f"{item_type.name} was changed since it was created")
+            await part_repository.remove_item_type(tx, item_type.id, self._by)
         return True
 
     async def _deactivate_location(self, tx: Connection, entry: Entry) -> bool:
