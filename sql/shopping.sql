@@ -148,6 +148,13 @@ SELECT item.id, item.name, item.min_quantity_milli, item.reorder_quantity_milli,
 INSERT INTO shopping_list_log (list_id, action_type, user_id, details, recorded_at)
 VALUES (:list_id, :action_type, :user_id, :details, :recorded_at);
 
+-- find_merge_targets --
+-- Those of the items :ids that are merged, with the items that they are now.
+SELECT id, merged_into_id
+  FROM item
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+   AND merged_into_id IS NOT NULL;
+
 -- list_shopping_list_logs --
 -- The log of a list, newest first; :action_type is optional.
 SELECT id, action_type, user_id, details AS details_json, recorded_at

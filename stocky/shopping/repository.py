@@ -41,6 +41,9 @@ MAX_ENTRIES = 1000
 # The latest removals, among which purchases can be undone.
 LATEST = 100
 
+# What an entry is about: an item, or a text.
+EntryKey = tuple[int | None, str | None]
+
 
 class ListRow(Struct):
     """A stored list."""
@@ -280,14 +283,26 @@ class BoughtEntry(Struct):
     bought_at: datetime
 
 
+async def find_entry_keys(read: Connection, log: list[ListLogEntry]) -> dict[int, EntryKey]:
+    """The items or texts that log entries are about, by the ids of these; of a merged item the one it is now."""
+    item_ids = {each.details["item_id"] for each in log if each.details.get("item_id") is not None}
+    current = {row[0]: row[1] for row in await read.rows("find_merge_targets", ids=item_ids)}
+    found: dict[int, EntryKey] = {}
+    for each in log:
+        item_id = each.details.get("item_id")
+        found[each.id] = current.get(item_id, item_id), each.details.get("text")
+    return found
+
+
 async def list_purchases(read: Connection, list_id: int, by: Principal) -> list[BoughtEntry]:
     """What was bought lately and is not on the list again, newest first. Raises NotFound."""
     log = await list_log(read, list_id, by, action_type=ActionType.ITEM_REMOVED, skip=0, limit=LATEST)
     listed = await read.all("list_shopping_list_entries", EntryRow, list_id=list_id)
-    seen: set[tuple[int | None, str | None]] = {(row.item_id, row.text) for row in listed}
+    seen: set[EntryKey] = {(row.item_id, row.text) for row in listed}
+    keys = await find_entry_keys(read, log)
     found = []
     for each in log:
-        item_id, text = each.details.get("item_id"), each.details.get("text")
+        item_id, text = keys[each.id]
         if (item_id, text) in seen:
             continue
         seen.add((item_id, text))

@@ -169,8 +169,8 @@ async def remove_from_list(
 async def undo_purchase(tx: Connection, recorder: Recorder, list_id: int, log_id: int, by: Principal) -> Entry:
     """Puts a purchase of the log back on the list, and undoes its stock event.
 
-    Raises NotFound for no such purchase among the latest changes, Conflict when it is on the list again, or when its
-    stock was removed since.
+    Of a merged item that is the item it was merged into. Raises NotFound for no such purchase among the latest changes
+    or when it is on the list again, Conflict when its stock was removed since.
     """
     shopping_list = await open_list(tx, list_id, by)
     bought = next((each for each in await list_purchases(tx, list_id, by) if each.log_id == log_id), None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import Struct
 
 from stocky.auth.schemas import Principal
@@ -12,9 +10,11 @@ from stocky.errors import Conflict, NotFound
 from stocky.quantity import to_milli
 from stocky.shopping.repository import (
     MAX_ENTRIES,
+    EntryKey,
     EntryRow,
     add_entry,
     change_entry,
+    find_entry_keys,
     list_log,
     open_list,
     remove_entries,
@@ -48,15 +48,18 @@ async def undo_changes(tx: Connection, list_id: int, batch_id: str, by: Principa
     because = {"undoes": batch_id}
     rows = await tx.all("list_shopping_list_entries", EntryRow, list_id=list_id)
     listed = {(row.item_id, row.text): row for row in rows}
+    keys = await find_entry_keys(tx, changes)
     added: list[EntryRow] = []
+    put_back: set[EntryKey] = set()
     undone = 0
     for change in changes:
-        row = listed.get(_key(change))
+        key = keys[change.id]
+        row = listed.get(key)
         if change.action_type is ActionType.ITEM_REMOVED:
-            if row is None:
-                item_id, text = _key(change)
-                new = NewEntry(item_id=item_id, text=text, quantity=change.details["quantity"])
+            if row is None and key not in put_back:
+                new = NewEntry(item_id=key[0], text=key[1], quantity=change.details["quantity"])
                 await add_entry(tx, list_id, shopping_list.item_count, new, by, because)
+                put_back.add(key)
                 undone += 1
         elif row is None or row.quantity_milli != _quantity_after(change):
             continue
@@ -69,11 +72,6 @@ async def undo_changes(tx: Connection, list_id: int, batch_id: str, by: Principa
     await remove_entries(tx, list_id, added, by, because)
     undone += len(added)
     return UndoneChanges(undone, len(changes) - undone)
-
-
-def _key(change: ListLogEntry) -> tuple[int | None, str | None]:
-    details: dict[str, Any] = change.details
-    return details.get("item_id"), details.get("text")
 
 
 def _quantity_after(change: ListLogEntry) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from httpx import AsyncClient, Response
 
-from tests.inventory import Json, get, new_item
+from tests.inventory import Json, get, made, new_item, new_location, total
+from tests.merging.merges import merge
 from tests.pages.conftest import Browser
 from tests.shopping.lists import log_of, new_list, on, put_on
 
@@ -91,6 +92,54 @@ async def test_entry_that_was_added_again_is_not_put_back(browse: Browse, member
     await put_on(member, weekly, milk, 7)
     await undo(browser, answer)
     assert await on(member, weekly) == {"Milk": 7}
+
+
+async def test_filling_is_undone_after_a_merge(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    milk, drink = await new_item(member, "Milk", min_quantity=5), await new_item(member, "Drink")
+    browser = await browse("member")
+    await browser.show("/lists/1")
+    answer = await browser.submit("/lists/1/fill", {"target": ""})
+    await merge(member, milk, drink)
+    assert await on(member, weekly) == {"Drink": 5}
+    await undo(browser, answer)
+    assert await on(member, weekly) == {}
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+async def test_entry_taken_off_is_put_back_after_a_merge(
+    is_listed: bool, browse: Browse, member: AsyncClient, weekly: Json
+) -> None:
+    milk, drink = await new_item(member, "Milk"), await new_item(member, "Drink")
+    entry = await put_on(member, weekly, milk, 2)
+    browser = await browse("member")
+    await browser.show("/lists/1")
+    answer = await browser.submit(f"/lists/1/entries/{entry['id']}/remove")
+    await merge(member, milk, drink)
+    if is_listed:
+        await put_on(member, weekly, drink, 7)
+    await undo(browser, answer)
+    assert await on(member, weekly) == {"Drink": 7 if is_listed else 2}
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+async def test_purchase_is_undone_after_a_merge(
+    is_listed: bool, browse: Browse, member: AsyncClient, weekly: Json
+) -> None:
+    milk, drink = await new_item(member, "Milk"), await new_item(member, "Drink")
+    shelf = await new_location(member)
+    await put_on(member, weekly, milk, 2)
+    bought = {"location": {"id": shelf["id"]}}
+    made(await member.post(f"/shopping-lists/1/items/{milk['id']}/bought", json=bought))
+    await merge(member, milk, drink)
+    browser = await browse("member")
+    (path,) = re.findall(r'action="(/lists/1/purchases/\d+/undo)"', (await browser.show("/lists/1")).text)
+    if is_listed:
+        # There is nothing to put back.
+        await put_on(member, weekly, drink, 7)
+        assert path not in (await browser.show("/lists/1")).text
+    assert (await browser.submit(path)).status_code == (404 if is_listed else 303)
+    assert await on(member, weekly) == {"Drink": 7 if is_listed else 2}
+    assert await total(member, drink) == (2 if is_listed else 0)
 
 
 async def test_deleted_list_comes_back(browse: Browse, member: AsyncClient, admin: AsyncClient, weekly: Json) -> None:
