@@ -336,7 +336,10 @@ def _check_unit_there(item: Item, location: Location | None, found: FoundReferen
     ]
     unit = min(there, key=lambda level: level.id).unit if there else item.unit or units.PIECE
     if not units.counts_pieces(unit):
-        raise RowRejected(f"A serial number names one piece, and {item.name} is counted in {unit} there", "serial")
+        raise RowRejected(
+            f"A serial number names one piece, and {item.name} is counted in {unit} there; send the unit piece",
+            "serial",
+        )
 
 
 def _in_unit_of(

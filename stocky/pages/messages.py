@@ -420,6 +420,7 @@ MESSAGES: tuple[Text, ...] = (
     _("%(count)s items have the name %(text)s; use code or barcode"),
     _("%(count)s items have the maker's part number %(text)s; use code or barcode"),
     _("Row %(number)s counts the same stock; add up the two, or use stock=add"),
+    _("Row %(number)s has the piece with the serial number %(serial)s already"),
     _("Row %(number)s is about the same item with another value; change it there"),
     _("Row %(number)s gives the barcode %(barcode)s to another item"),
     _("Row %(number)s gives the barcode %(barcode)s to another part"),
