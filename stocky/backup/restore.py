@@ -26,7 +26,7 @@ from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
 from stocky.db import Database
 from stocky.documents.blobs import Blobs
-from stocky.errors import BadRequest, Conflict, StockyError
+from stocky.errors import BadRequest, Conflict
 from stocky.progress import ProgressCallback
 from stocky.settings.repository import get_settings
 from stocky.worker.process import run_worker
@@ -103,9 +103,8 @@ class Restores:
         try:
             keep = max(keep, await self._backup_keep())
             await asyncio.to_thread(self._backups.store.keep_last, keep, (Reason.BEFORE_RESTORE,))
-        except (StockyError, OSError) as error:
-            # The restore is done, and not to be reported as failed.
-            _log.warning("Old backups made before restores were not removed: %s", error)
+        except Exception:  # noqa: BLE001 - the restore is done, and not to be reported as failed
+            _log.exception("Old backups made before restores were not removed")
 
     async def add(
         self,

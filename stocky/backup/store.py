@@ -28,6 +28,7 @@ from stocky.backup.dump.format import TITLE
 from stocky.backup.dump.ledger import LedgerMark
 from stocky.backup.dump.making import open_owner_only
 from stocky.backup.encryption.format import SUFFIX, Method, method_of, method_of_file
+from stocky.damaged_json import DAMAGED_JSON
 from stocky.disk import disk_errors, move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
 from stocky.worker.workspace import scratch_directory
@@ -437,7 +438,7 @@ class Store:
         id = own.strftime(ID_FORMAT) if own is not None else found_id(file.name)
         metadata = self._read_metadata(file)
         # The metadata must match the file: another file may have been copied over it.
-        if metadata is not None and metadata.size_bytes == status.st_size and (own is not None or metadata.id == id):
+        if metadata is not None and metadata.size_bytes == status.st_size and metadata.id == id:
             return metadata
         return StoredBackup(
             id=id,
@@ -472,7 +473,7 @@ class Store:
 
     def _read_metadata(self, file: Path) -> StoredBackup | None:
         """The stored metadata of a file of this name."""
-        with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+        with suppress(OSError, *DAMAGED_JSON):
             metadata = msgspec.json.decode(self._metadata_file(file).read_bytes(), type=StoredBackup)
             if metadata.filename == file.name:
                 return metadata

@@ -17,6 +17,7 @@ import msgspec
 from litestar import Request
 
 from stocky.auth.schemas import Principal
+from stocky.damaged_json import DAMAGED_JSON
 from stocky.disk import disk_errors
 from stocky.errors import NotFound
 from stocky.http.uploads import receive_upload
@@ -103,7 +104,7 @@ async def receive_draft(
 
 def get_draft(store: ImportStore, id: str, by: Principal) -> Draft:
     """The user's draft with this id; reads a file. Raises NotFound."""
-    with suppress(OSError, msgspec.MsgspecError):
+    with suppress(OSError, *DAMAGED_JSON):
         if _ID.fullmatch(id):
             draft = msgspec.json.decode((store.directory_of(id) / _ABOUT).read_bytes(), type=Draft)
             if draft.user_id == by.id and (store.directory_of(id) / DRAFT).is_file():
@@ -143,14 +144,14 @@ def find_origin(store: ImportStore, import_id: str, by: Principal) -> Origin | N
     try:
         origin = msgspec.json.decode((store.directory_of(import_id) / ORIGIN).read_bytes(), type=Origin)
         get_draft(store, origin.draft.id, by)
-    except (OSError, msgspec.MsgspecError, NotFound):
+    except (OSError, NotFound, *DAMAGED_JSON):
         return None
     return origin
 
 
 def remove_imported(store: ImportStore, import_id: str) -> None:
     """Removes the draft of an import, if it has one; reads a file."""
-    with suppress(OSError, msgspec.MsgspecError):
+    with suppress(OSError, *DAMAGED_JSON):
         origin = msgspec.json.decode((store.directory_of(import_id) / ORIGIN).read_bytes(), type=Origin)
         store.remove(origin.draft.id)
 

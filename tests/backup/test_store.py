@@ -116,10 +116,31 @@ def test_metadata_of_another_file_with_this_name_is_ignored(store: Store) -> Non
     assert store.get_backup(backup.id).verified_at is None
 
 
-def test_broken_metadata_hides_no_backup(store: Store) -> None:
+def damaged(metadata: bytes) -> dict[str, bytes]:
+    """The metadata damaged in several ways, by what is wrong."""
+    return {
+        "cut off": metadata[:1],
+        "not UTF-8": metadata.replace(b"scheduled", b"schedule\xf7"),
+        "nested too deep": b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        "another id": metadata.replace(b"2026-03-01-12-00-00", b"2026-03-01-12-00-0:"),
+    }
+
+
+@pytest.mark.parametrize("how", damaged(b""))
+def test_broken_metadata_hides_no_backup_and_stops_no_retention(store: Store, how: str) -> None:
     backup = add(store)
-    (store.directory / f"{backup.filename}.json").write_text("{")
-    assert [each.id for each in store.list_backups()] == [backup.id]
+    gone = add(store, NOON - timedelta(days=1), expires_at=clock.now() - timedelta(seconds=1))
+    file = store.directory / f"{backup.filename}.json"
+    file.write_bytes(damaged(file.read_bytes())[how])
+    old = add(store, NOON - timedelta(days=2))
+    assert [each.id for each in store.list_backups()] == [backup.id, gone.id, old.id]
+    assert (store.get_backup(backup.id).reason, store.get_backup(backup.id).id) == (Reason.FOUND, backup.id)
+    assert store.remove_expired() == [gone]
+    newest = add(store, NOON + timedelta(days=1))
+    assert store.keep_last(1) == [old]
+    store.path(backup).unlink()
+    store.remove_expired()
+    assert sorted(each.name for each in store.directory.iterdir()) == [newest.filename, f"{newest.filename}.json"]
 
 
 def test_updated_metadata_is_stored(store: Store) -> None:

@@ -15,6 +15,7 @@ from stocky.app import create_app
 from stocky.auth.repository import get_user
 from stocky.auth.schemas import Principal
 from stocky.backup import service
+from stocky.backup.store import Store
 from stocky.config import Config
 from stocky.db import Database
 from stocky.jobs.jobs import Jobs
@@ -268,6 +269,19 @@ async def test_backups_before_restores_are_removed_without_a_schedule(admin: Asy
         safety.append(result["safety_backup"])
     stored = [each for each in await get(admin, "/system/backup/list") if each["reason"] == "before_restore"]
     assert [each["timestamp"] for each in stored] == safety[:1:-1]
+
+
+async def test_restore_is_done_though_old_backups_cannot_be_removed(
+    admin: AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    id = made(await admin.post("/backup/create/full"))["backup_id"]
+
+    def fail(*given: Any) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(Store, "keep_last", fail)
+    await done(admin, await admin.post(f"/system/backup/{id}/restore?force=true"))
+    assert "Old backups made before restores were not removed" in caplog.text
 
 
 async def test_newest_verified_backup_is_in_the_metrics(

@@ -73,10 +73,10 @@ async def test_alert_that_a_person_resolved_is_not_raised_at_once(app: Litestar,
     assert await alerts(admin) == []
 
 
-@pytest.fixture
-def damaged_state(config: Config) -> None:
+@pytest.fixture(params=[b"{", b'{"fingerprint":"\xf7"}', b'{"x":' + b"[" * 100_000], ids=["cut off", "bytes", "nested"])
+def damaged_state(config: Config, request: pytest.FixtureRequest) -> None:
     config.backup_dir.mkdir(parents=True, exist_ok=True)
-    (config.backup_dir / STATE_FILE).write_text("{")
+    (config.backup_dir / STATE_FILE).write_bytes(request.param)
 
 
 @pytest.mark.usefixtures("damaged_state")

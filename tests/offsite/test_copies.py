@@ -226,9 +226,11 @@ async def test_metadata_with_a_wrong_time_is_no_copy_and_hides_no_other(
         content = msgspec.json.encode(changed)
         destination.put(metadata_name(each.filename), [content], len(content))
     nested = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    name = "stocky_backup_20260101_000000.sql.gz"
-    destination.put(name, [b"x"], 1)
-    destination.put(metadata_name(name), [nested], len(nested))
+    not_utf_8 = msgspec.json.encode(sound).replace(b"scheduled", b"schedule\xf7")
+    for second, content in enumerate((nested, not_utf_8)):
+        name = f"stocky_backup_20260101_00000{second}.sql.gz"
+        destination.put(name, [b"x"], 1)
+        destination.put(metadata_name(name), [content], len(content))
     listing = await list_now(offsite)
     assert listing.error is None
     assert [each.filename for each in listing.copies] == [sound.filename]
@@ -396,8 +398,10 @@ async def test_state_survives_a_restart_and_a_broken_file(
     state = again.states[destination.url]
     assert (state.copies, state.size_bytes) == (1, backup.size_bytes)
     assert state.newest == state.newest_good == backup.created_at
-    (config.backup_dir / ".offsite.json").write_bytes(b"{")
-    assert await again.has_work(), "the copies are listed again"
+    without_zone = json.dumps({destination.url: {"listed_at": "2026-03-01T12:00:00"}}).encode()
+    for damaged in (b'{"s3://\xf7":{}}', b'{"x":{"x":' + b"[" * 100_000, without_zone, b"{"):
+        (config.backup_dir / ".offsite.json").write_bytes(damaged)
+        assert await again.has_work(), "the copies are listed again"
     await again.copy_outstanding(ignore_progress)
     assert again.states[destination.url].newest == backup.created_at
 

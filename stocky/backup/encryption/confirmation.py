@@ -24,6 +24,7 @@ from stocky.backup.dump.making import open_owner_only
 from stocky.backup.encryption.format import Method
 from stocky.backup.schemas import BackupEncryption
 from stocky.config import Config
+from stocky.damaged_json import DAMAGED_JSON
 from stocky.db import Database
 from stocky.disk import disk_errors, sync_directory
 from stocky.errors import BadRequest, Conflict, OutOfSpace, Unavailable
@@ -169,7 +170,7 @@ def _read(directory: Path, expected: str) -> datetime | None:
         found = msgspec.json.decode((directory / STATE_FILE).read_bytes(), type=Confirmed)
     except FileNotFoundError:
         raise
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *DAMAGED_JSON) as error:
         _log.warning("%s cannot be read (%s); the passphrase of the backups is asked for", STATE_FILE, error)
         return None
     is_known = hmac.compare_digest(found.fingerprint.encode(), expected.encode())

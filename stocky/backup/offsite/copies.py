@@ -14,6 +14,7 @@ import msgspec
 
 from stocky.backup.offsite.destinations import Destination
 from stocky.backup.store import OffsiteCopy, StoredBackup, kind_of, newest_first, own_id, own_moment
+from stocky.damaged_json import DAMAGED_JSON
 
 # Metadata files that are read at once.
 _AT_ONCE = 8
@@ -42,8 +43,7 @@ def read_copy(destination: Destination, filename: str) -> StoredBackup | None:
     content = destination.read_small(metadata_name(filename))
     if content is None:
         return None
-    # RecursionError: JSON that is nested too deep.
-    with suppress(msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+    with suppress(*DAMAGED_JSON):
         found = msgspec.json.decode(content, type=StoredBackup)
         is_right = found.filename == filename and found.id == own_id(filename) and found.kind is kind_of(filename)
         if is_right and found.sha256 is not None and _is_dated_as_named(found):

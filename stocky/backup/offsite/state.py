@@ -9,11 +9,13 @@ import os
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from stocky import clock
 from stocky.backup.dump.making import open_owner_only
+from stocky.damaged_json import DAMAGED_JSON
 from stocky.disk import disk_errors, sync_directory
 from stocky.worker.workspace import scratch_directory
 
@@ -25,6 +27,9 @@ LONGEST_PAUSE = timedelta(minutes=15)
 # The copies are listed at least this often, to notice those that others deleted.
 LISTED_EVERY = timedelta(days=1)
 
+# A time without zone, which only a damaged file has, cannot be compared.
+_Aware = Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 class DestinationState(msgspec.Struct, frozen=True, kw_only=True):
     """One destination: its copies when they were last listed, and why it cannot be used since then, if so.
@@ -33,14 +38,14 @@ class DestinationState(msgspec.Struct, frozen=True, kw_only=True):
     increment counts only with all that it continues.
     """
 
-    listed_at: datetime | None = None
+    listed_at: _Aware | None = None
     copies: int = 0
     size_bytes: int = 0
-    newest: datetime | None = None
-    newest_good: datetime | None = None
+    newest: _Aware | None = None
+    newest_good: _Aware | None = None
     error: str | None = None
     failures: int = 0
-    next_at: datetime | None = None
+    next_at: _Aware | None = None
 
     @property
     def must_wait(self) -> bool:
@@ -63,7 +68,7 @@ class DestinationState(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_states(directory: Path) -> dict[str, DestinationState]:
     """The states by the addresses of the destinations; those never reached are missing. Blocks."""
-    with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+    with suppress(OSError, *DAMAGED_JSON):
         return msgspec.json.decode((directory / STATE_FILE).read_bytes(), type=dict[str, DestinationState])
     return {}
 

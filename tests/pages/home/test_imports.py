@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient, Response
 
+from stocky.config import Config
 from stocky.imports import drafts
 from tests.conftest import ORIGIN
 from tests.imports.test_presets import content_of
@@ -101,6 +102,15 @@ async def test_a_file_is_its_senders(browse: Browse) -> None:
     assert (await other.get(draft)).headers["location"] == "/import?gone=1"
     assert "no longer stored" in (await other.show("/import?gone=1")).text
     assert (await other.submit(draft, {"column-0": "name"})).status_code == 404
+
+
+@pytest.mark.parametrize("damaged", [b'{"id":"\xf7"}', b'{"x":' + b"[" * 100_000], ids=["bytes", "nested"])
+async def test_a_file_whose_description_is_damaged_is_gone(browse: Browse, config: Config, damaged: bytes) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, b"name\nTea\n")).headers["location"]
+    (description,) = (config.data_dir / "imports").glob("*/draft.json")
+    description.write_bytes(damaged)
+    assert (await browser.get(draft)).headers["location"] == "/import?gone=1"
 
 
 async def test_a_file_that_cannot_be_read_as_chosen(browse: Browse) -> None:
