@@ -69,30 +69,30 @@ class BackupUpkeep:
         return Due(time.fromisoformat(settings.backup_schedule_time), since)
 
     async def _back_up(self, parameters: dict[str, Any], report: ProgressCallback) -> StoredBackup:
-        """Makes the scheduled backup, test-restores it, and only then removes old ones; the newest good one stays."""
+        """Makes the scheduled backup, test-restores it, and then removes old ones; the newest good one stays."""
         async with self._database.read() as read:
             settings = await get_settings(read)
         kind = Kind(settings.backup_schedule_kind)
         incremental = settings.backup_incremental and kind is Kind.SQL
         made = await self._backups.create(kind, Reason.SCHEDULED, report, settings=settings, incremental=incremental)
-        made = await self._backups.verify(made.id, report)
+        try:
+            made = await self._backups.verify(made.id, report)
+        finally:
+            # Whatever the outcome: each night and each attempt adds one, which would fill the disk.
+            removed = await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
+            await self._count_backups()
         if not made.is_good:
             async with self._database.transaction() as tx:
                 problems = "; ".join(made.problems)
                 await self._alert(
                     tx, f"The test restore of the scheduled backup {made.filename} found problems: {problems}"
                 )
-            # Otherwise a problem of each night, such as one missing file, would fill the disk.
-            await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
-            await self._count_backups()
             return made
         async with self._database.transaction() as tx:
             await alerts.resolve_service_alerts(tx, ServiceAlert.BACKUP_FAILED)
             finished = {"id": made.id, "filename": made.filename, "sha256": made.sha256, "size_bytes": made.size_bytes}
             await notify(tx, WebhookEventType.BACKUP_FINISHED, finished)
-        removed = await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
         _log.info("Backed up to %s, test-restored it, and removed %d old backups", made.filename, len(removed))
-        await self._count_backups()
         return made
 
     async def _ended(self, tx: Connection, parameters: dict[str, Any], error: str | None) -> None:

@@ -18,6 +18,7 @@ from stocky.backup import service
 from stocky.backup.store import Store
 from stocky.config import Config
 from stocky.db import Database
+from stocky.errors import OutOfSpace
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import NewJob, add_job, claim_job
 from stocky.jobs.schedule import Schedule
@@ -258,6 +259,29 @@ async def test_scheduled_backups_with_problems_are_removed_too(
     (alert,) = [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"]
     assert alert["message"].startswith("The test restore of the scheduled backup ")
     assert alert["message"].endswith(" found problems: The file of the document datasheet.pdf is missing")
+
+
+async def test_scheduled_backups_that_cannot_be_tested_are_removed_too(
+    app: Litestar, admin: AsyncClient, moved: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocky.jobs.kinds.LONGEST_DELAY", timedelta(0))
+    change = {"backup_schedule_enabled": True, "backup_keep": 2, "backup_schedule_kind": "sql"}
+    made(await admin.patch("/settings", json=change))
+    moved(24)
+    (good,) = await scheduled(admin, app)
+
+    async def full(*given: Any, **options: Any) -> service.Verification:
+        raise OutOfSpace
+
+    monkeypatch.setattr(service, "verify_file", full)
+    for _ in range(2):
+        moved(24)
+        backups = await scheduled(admin, app)
+        # Each attempt made one.
+        assert [each["is_good"] for each in backups] == [False, False, True]
+        assert backups[-1]["timestamp"] == good["timestamp"]
+    (alert,) = [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"]
+    assert "The scheduled backup failed" in alert["message"]
 
 
 async def test_backups_before_restores_are_removed_without_a_schedule(admin: AsyncClient) -> None:

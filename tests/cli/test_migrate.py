@@ -11,17 +11,18 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from stocky.backup import migrating
+from stocky.backup import migrating, service
 from stocky.backup.store import Reason, Store
 from stocky.config import Config, load
 from stocky.db.migrate import list_migrations, migrate
 from stocky.db.migration_files import schema_version
-from stocky.errors import Conflict, Unavailable
+from stocky.errors import Conflict, OutOfSpace, Unavailable
 from tests import postgres
 from tests.architecture import schema
 from tests.cli.running import environment, stocky
@@ -131,6 +132,24 @@ def test_repeated_failed_starts_keep_few_backups(
     schema.run(config, "CREATE TABLE document_by_item (id INTEGER)")
     for _ in range(migrating.MAX_BACKUPS + 2):
         with pytest.raises(Unavailable, match="0009"):
+            migrating.migrate(config, unreported)
+    assert len(Store(config.backup_dir).list_backups()) == migrating.MAX_BACKUPS
+
+
+@pytest.mark.one_database
+def test_starts_whose_backup_cannot_be_tested_keep_few_backups(
+    empty_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "MAX_BACKUPS", 2)
+
+    async def full(*given: Any, **options: Any) -> service.Verification:
+        raise OutOfSpace
+
+    monkeypatch.setattr(service, "verify_file", full)
+    config = load(empty_environ)
+    make_old(config, 8)
+    for _ in range(migrating.MAX_BACKUPS + 2):
+        with pytest.raises(Unavailable, match="Not enough disk space"):
             migrating.migrate(config, unreported)
     assert len(Store(config.backup_dir).list_backups()) == migrating.MAX_BACKUPS
 
