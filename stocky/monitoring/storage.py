@@ -84,7 +84,7 @@ def _measure(config: Config) -> StorageUse:
 
 
 def _measure_free(config: Config) -> FreeSpace:
-    return FreeSpace(_free(_existing(config.data_dir)), _free(_existing(config.backup_dir)))
+    return FreeSpace(_free(config.data_dir), _free(config.backup_dir))
 
 
 def _size(file: Path) -> int:
@@ -100,5 +100,5 @@ def _existing(directory: Path) -> Path:
 
 def _free(directory: Path) -> int | None:
     with suppress(OSError):
-        return shutil.disk_usage(directory).free
+        return shutil.disk_usage(_existing(directory)).free
     return None

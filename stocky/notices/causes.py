@@ -14,6 +14,7 @@ from msgspec import Struct
 from stocky import clock
 from stocky.backup.schedule import KIND as SCHEDULED_BACKUP
 from stocky.backup.service import Backups
+from stocky.backup.store import StoredBackup
 from stocky.backup.verdict import BackupState, Judgement, judge
 from stocky.db import Connection, Database
 from stocky.jobs import repository as jobs
@@ -24,6 +25,7 @@ from stocky.notices.schemas import SERVICE_CAUSES, STOCK_CAUSES, NoticeCause
 BATCH = 500
 # A disk counts as full until this much more than LOW_BYTES is free, so that it does not end and recur all the time.
 ENOUGH_BYTES = LOW_BYTES * 5 // 4
+_ABOUT_BACKUPS = (NoticeCause.BACKUP_FAILED, NoticeCause.BACKUP_UNVERIFIED, NoticeCause.BACKUP_OLD)
 # How long ended causes are stored.
 RETENTION = timedelta(days=30)
 
@@ -81,19 +83,28 @@ class Causes:
     async def look_at_others(self) -> None:
         """Adds and ends the causes of backups, jobs and the disk."""
         epoch = self._database.gate.epoch
-        backups = await self._backups.list_backups()
+        unreadable = None
+        backups: list[StoredBackup] = []
+        try:
+            backups = await self._backups.list_backups()
+        except OSError as error:
+            unreadable = _of_directory(error)
         free = await self._storage.measure_free()
         async with self._database.read() as read:
             scheduled = await jobs.get_last_ended(read, SCHEDULED_BACKUP)
             failed = await read.all("list_failed_jobs", _FailedJob, without=SCHEDULED_BACKUP)
             lasting = await read.all("list_other_notices", _Lasting)
         was_full = any(each.cause == NoticeCause.DISK_FULL.value for each in lasting)
-        judgement = judge(backups, scheduled, clock.now())
-        found = [*_of_backups(judgement), *_of_disk(free, was_full=was_full), *map(_of_job, failed)]
+        of_backups = [unreadable] if unreadable else _of_backups(judge(backups, scheduled, clock.now()))
+        found = [*of_backups, *_of_disk(free, was_full=was_full), *map(_of_job, failed)]
         known = {(each.cause, each.subject) for each in lasting}
         new = [each for each in found if (each.cause.value, each.subject) not in known]
         now_found = {(each.cause.value, each.subject) for each in found}
-        ended = [each.id for each in lasting if (each.cause, each.subject) not in now_found]
+        # While the backups cannot be read, what was found about them lasts: it is not sent again when they can.
+        unknown = _ABOUT_BACKUPS if unreadable else ()
+        ended = [
+            each.id for each in lasting if (each.cause, each.subject) not in now_found and each.cause not in unknown
+        ]
         if (new or ended) and self._database.gate.epoch == epoch:
             await self._database.run(_store_others, new, ended)
 
@@ -119,6 +130,13 @@ def _of_backups(judgement: Judgement) -> Iterable[FoundCause]:
         case BackupState.OLD if judgement.backup is not None:
             text = f"The last good backup is of {judgement.backup.created_at:%Y-%m-%d}. Make a new one."
             yield FoundCause(NoticeCause.BACKUP_OLD, "", text)
+
+
+def _of_directory(error: OSError) -> FoundCause:
+    """Beside what is known of the backups, with a subject of its own."""
+    reason = error.strerror or type(error).__name__
+    text = f"The backups cannot be read: {reason}. Check the backup directory."
+    return FoundCause(NoticeCause.BACKUP_FAILED, "directory", text)
 
 
 def _of_disk(free: FreeSpace, *, was_full: bool) -> Iterable[FoundCause]:

@@ -199,8 +199,9 @@ class Notices:
         await self._report_failing()
         await self._causes.look_at_alerts()
         if time.monotonic() >= self._look_at_others_at:
-            await self._causes.look_at_others()
+            # Also after one that fails: the next looks send what else there is.
             self._look_at_others_at = time.monotonic() + OTHERS_SECONDS
+            await self._causes.look_at_others()
         if time.monotonic() >= self._tidy_at:
             await self._causes.tidy()
             self._tidy_at = time.monotonic() + TIDY_SECONDS

@@ -123,6 +123,7 @@ MESSAGES: tuple[Text, ...] = (
     _("This is a test of the channel %(name)s. Notices of Stocky arrive here."),
     _("The newest backup does not restore: %(reason)s"),
     _("The last nightly backup failed: %(reason)s"),
+    _("The backups cannot be read: %(reason)s. Check the backup directory."),
     _("No backup is test-restored yet, so whether one is good is not known. Test-restore the newest one."),
     _("There is no backup yet. Make one, or turn on the nightly backup."),
     _("The last good backup is of %(day)s. Make a new one."),

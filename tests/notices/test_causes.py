@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
+from stocky.backup.store import Store
 from stocky.config import Config
 from stocky.notices.schemas import AT_ONCE, DAILY, SERVICE_CAUSES, STOCK_CAUSES, NoticeCause
 from stocky.notices.texts import HEADINGS
 from stocky.pages.views.notices import CAUSES
 from tests.architecture.schema import run_beside
 from tests.backup.dumps import done, finished
-from tests.inventory import get
+from tests.inventory import get, new_item
 from tests.notices.receiving import MailServer, new_channel, until_so
 
 # Long enough for what should not be sent to be sent.
@@ -56,6 +59,48 @@ async def test_backups(admin: AsyncClient, mail: MailServer, config: Config) -> 
     await done(admin, await admin.post("/system/backup", json={"kind": "sql", "verify": True}))
     await until_lasting(config)
     assert len(mail.messages) == 3
+
+
+@pytest.mark.one_database
+async def test_backups_that_cannot_be_read_hide_nothing_else(
+    admin: AsyncClient, mail: MailServer, config: Config, monkeypatch: pytest.MonkeyPatch, app: Litestar
+) -> None:
+    await new_channel(admin, "backup_old", "backup_failed", "disk_full")
+    await mail.until(1)
+    free = (await app.state.storage.measure_free()).data
+
+    def refuse(*given: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "list_backups", refuse)
+        unreadable = "Stocky: Backup failed\nThe backups cannot be read: Permission denied. Check the backup directory."
+        assert (await mail.until(2))[1:] == [unreadable]
+        patched.setattr("stocky.notices.causes.LOW_BYTES", free * 2)
+        patched.setattr("stocky.notices.causes.ENOUGH_BYTES", free * 2)
+        assert (await mail.until(3))[2].startswith("Stocky: Disk nearly full\n")
+        # What is known of the backups lasts: it is not sent again when they can be read.
+        assert await lasting(config) == {"backup_old", "backup_failed", "disk_full"}
+    await until_lasting(config, "backup_old")
+    await asyncio.sleep(A_WHILE)
+    assert len(mail.messages) == 3
+
+
+@pytest.mark.one_database
+async def test_failed_look_at_backups_delays_other_notices_only(
+    admin: AsyncClient, mail: MailServer, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await new_channel(admin, "backup_old", "low_stock")
+    await mail.until(1)
+
+    def fail(*given: Any) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("stocky.notices.service.OTHERS_SECONDS", 2.0)
+    monkeypatch.setattr(Store, "list_backups", fail)
+    await asyncio.sleep(A_WHILE)
+    await new_item(admin, "Tea", min_quantity=1)
+    assert (await mail.until(2))[1].startswith("Stocky: Running low\n")
 
 
 @pytest.mark.one_database
