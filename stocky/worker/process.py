@@ -49,14 +49,17 @@ def _ignore_result(result: Any) -> None:
 
 
 async def stream_worker(
-    request: Request, result_type: type[Any] = msgspec.Raw, ended: Callable[[Any], None] = _ignore_result
+    request: Request,
+    result_type: type[Any] = msgspec.Raw,
+    ended: Callable[[Any], None] = _ignore_result,
+    report: ProgressCallback = ignore_progress,
 ) -> AsyncGenerator[bytes, None]:
     """Streams the child's standard output; the child waits for a slow reader. `ended` is called with the result.
 
     Raises the child's StockyError at the end, so a truncated output is never taken for complete.
     """
     async with _child(request, data=True) as process:
-        ending = asyncio.create_task(_result(process, result_type, ignore_progress))
+        ending = asyncio.create_task(_result(process, result_type, report))
         assert process.stdout is not None
         try:
             while chunk := await process.stdout.read(DATA_CHUNK):

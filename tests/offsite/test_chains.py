@@ -83,3 +83,18 @@ async def test_chain_is_fetched_from_where_it_is_complete(tmp_path: Path) -> Non
     remove(config, base, 1)
     destination, _, parents = await offsite.find(last.filename)
     assert (destination.url, [each.filename for each in parents]) == (f"file://{shares[0]}", [middle.filename])
+
+
+async def test_problem_of_a_chain_there_is_not_stored_here(made: tuple[Config, Backups, Offsite]) -> None:
+    config, backups, offsite = made
+    _, middle, last = chain = add_chain(backups)
+    await offsite.copy_outstanding(ignore_progress)
+    remove(config, chain[0])
+    (listing,) = await offsite.list_destinations()
+    assert all("is missing" in each.problems[0] for each in listing.copies)
+    for each in (last, middle):
+        backups.store.remove_backup(each.id)
+    fetched = await offsite.fetch(last.filename, None, ignore_progress)
+    assert (await backups.get_backup(fetched.id)).problems == []
+    # With the base that is here it restores.
+    assert [each.is_good for each in await backups.list_backups()] == [True, True, True]

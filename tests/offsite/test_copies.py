@@ -492,6 +492,18 @@ async def test_listing_that_takes_too_long_is_given_up(
     assert "did not answer within" in str((await list_now(offsite)).error)
 
 
+async def test_listing_may_be_longer_than_a_line_of_the_worker(
+    backups: Backups, offsite: Offsite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = [add_backup(backups.store, minutes_ago=10 * number, reason=Reason(reason)) for number, reason in
+              enumerate(["scheduled", "manual", "api", "command_line"])]  # fmt: skip
+    monkeypatch.setattr("stocky.worker.process.LINE_BYTES", 2**10)
+    assert (await offsite.copy_outstanding(ignore_progress)).failed == []
+    listing = await list_now(offsite)
+    assert listing.error is None
+    assert [each.filename for each in listing.copies] == [each.filename for each in stored]
+
+
 def test_metadata_there_is_that_of_the_store(share: Path, tmp_path: Path) -> None:
     """Copied back into a backup directory with it, a backup is listed as it was."""
     config, backups, _ = offsite_of({"STOCKY_OFFSITE_URL": f"file://{share}"}, tmp_path)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -18,14 +18,14 @@ from stocky import clock
 from stocky.backup.chains import complete, is_complete, parents_first, parents_of, with_chain_problems
 from stocky.backup.offsite.policy import NOT_COPIED, OffsitePolicy, is_copied, is_described, is_due
 from stocky.backup.offsite.state import DestinationState, read_states, write_states
-from stocky.backup.offsite.transfer import CopyRequest, DescribeRequest, FetchRequest, Listed, ListRequest, Transferred
+from stocky.backup.offsite.transfer import CopyRequest, DescribeRequest, FetchRequest, ListRequest, Tidied, Transferred
 from stocky.backup.service import Backups
 from stocky.backup.store import OffsiteCopy, StoredBackup, own_id
 from stocky.config import BlobSettings, Config
 from stocky.disk import NoLocks, disk_errors, lock
 from stocky.errors import BadRequest, Conflict, NotFound, OutOfSpace, StockyError, Unavailable
 from stocky.progress import ProgressCallback, ignore_progress
-from stocky.worker.process import run_worker
+from stocky.worker.process import run_worker, stream_worker
 from stocky.worker.workspace import workspace
 
 LOCK_FILE = ".offsite-lock"
@@ -133,8 +133,9 @@ class Offsite:
         return marks
 
     async def list_destinations(self) -> list[Listing]:
-        """The good copies at each destination, read from there."""
-        return list(await asyncio.gather(*(self._list(each) for each in self._destinations.values())))
+        """The good copies at each destination, read from there; one of an incomplete chain has that as a problem."""
+        listings = await asyncio.gather(*(self._list(each) for each in self._destinations.values()))
+        return [msgspec.structs.replace(each, copies=with_chain_problems(each.copies)) for each in listings]
 
     async def fetch(self, filename: str, url: str | None, report: ProgressCallback) -> StoredBackup:
         """Adds a copy, of any destination or of this one, to the stored backups; it expires after a day.
@@ -209,17 +210,17 @@ class Offsite:
         for backup in _undescribed(await self._backups.list_backups(), url):
             await self._describe(destination, backup)
         request = ListRequest(destination=destination, keep=self._config.offsite.keep)
-        listed = await run_worker(request, Listed, report)
-        result.removed += listed.removed
-        for backup in self.policy.list_vanished(await self._backups.list_backups(), listed.copies, url):
+        copies, removed = await _list_copies(request, report)
+        result.removed += removed
+        for backup in self.policy.list_vanished(await self._backups.list_backups(), copies, url):
             _log.warning("%s is no longer in %s, and is copied again", backup.filename, url)
             await self._note(backup, url, OffsiteCopy())
-        whole = complete(listed.copies)
-        good = [each.created_at for each in with_chain_problems(listed.copies) if each.is_good]
+        whole = complete(copies)
+        good = [each.created_at for each in with_chain_problems(copies) if each.is_good]
         return DestinationState(
             listed_at=clock.now(),
-            copies=len(listed.copies),
-            size_bytes=sum(each.size_bytes for each in listed.copies),
+            copies=len(copies),
+            size_bytes=sum(each.size_bytes for each in copies),
             newest=whole[0].created_at if whole else None,
             newest_good=good[0] if good else None,
         )
@@ -268,14 +269,15 @@ class Offsite:
             _log.info("%s was deleted while it was copied to %s", backup.filename, url)
 
     async def _list(self, destination: BlobSettings) -> Listing:
+        """The copies as their metadata says: what a chain lacks there says nothing of a copy that is fetched."""
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                listed = await run_worker(ListRequest(destination=destination), Listed, ignore_progress)
+                copies, _ = await _list_copies(ListRequest(destination=destination), ignore_progress)
         except TimeoutError:
             return Listing(destination.url, error=f"{destination.url} did not answer within {LIST_SECONDS} seconds")
         except StockyError as error:
             return Listing(destination.url, error=error.detail)
-        return Listing(destination.url, listed.copies)
+        return Listing(destination.url, copies)
 
     def _due(self, backups: list[StoredBackup], url: str) -> list[StoredBackup]:
         """What is to be copied now, an increment after what it continues: without that it is of no use there."""
@@ -292,6 +294,20 @@ class Offsite:
         finally:
             if descriptor is not None:
                 os.close(descriptor)
+
+
+async def _list_copies(request: ListRequest, report: ProgressCallback) -> tuple[list[StoredBackup], int]:
+    """The good copies, newest first, and how many were deleted before. Raises Unavailable."""
+    removed = []
+
+    def ended(tidied: Tidied) -> None:
+        removed.append(tidied.removed)
+
+    content = bytearray()
+    async with aclosing(stream_worker(request, Tidied, ended, report)) as pieces:
+        async for piece in pieces:
+            content += piece
+    return await asyncio.to_thread(msgspec.json.decode, content, type=list[StoredBackup]), sum(removed)
 
 
 async def fetch_file(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import ClassVar
 import msgspec
 
 from stocky import clock
-from stocky.backup.chains import with_chain_problems
 from stocky.backup.dump.making import open_owner_only
 from stocky.backup.offsite.copies import (
     list_copies,
@@ -64,17 +64,19 @@ class FetchRequest(Request, frozen=True, kw_only=True):
 
 
 class ListRequest(Request, frozen=True, kw_only=True):
-    """List the good copies at the destination; with `keep`, first delete those that its retention does not keep."""
+    """List the good copies at the destination; with `keep`, first delete those that its retention does not keep.
+
+    The list is the data on standard output: of thousands of copies it is longer than a result may be.
+    """
 
     entry: ClassVar[str] = "stocky.backup.offsite.transfer:list_or_tidy"
     destination: BlobSettings
     keep: int | None = None
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """The good copies, newest first, and how many were deleted."""
+class Tidied(msgspec.Struct, frozen=True):
+    """How many copies were deleted before the others were listed."""
 
-    copies: list[StoredBackup]
     removed: int = 0
 
 
@@ -135,20 +137,26 @@ def describe(request: DescribeRequest, report: ProgressCallback) -> None:
     write_metadata(destination, backup, copied_at)
 
 
-def list_or_tidy(request: ListRequest, report: ProgressCallback) -> Listed:
-    """Handles a ListRequest. Raises Unavailable."""
+def list_or_tidy(request: ListRequest, report: ProgressCallback) -> Tidied:
+    """Handles a ListRequest: writes the copies, newest first, as their metadata says. Raises Unavailable."""
     destination = open_destination(request.destination)
     copies = list_copies(destination)
     if request.keep is None:
-        # Not in the metadata there: the parent may arrive later.
-        return Listed(with_chain_problems(copies))
+        _write_list(copies)
+        return Tidied()
     report("tidying up", 0, None, "files")
     superfluous = OffsitePolicy(OffsiteSettings(keep=request.keep)).list_superfluous(copies)
     remove_copies(destination, superfluous)
     if request.keep:
         remove_leftovers(destination)
     names = {each.filename for each in superfluous}
-    return Listed([each for each in copies if each.filename not in names], len(names))
+    _write_list([each for each in copies if each.filename not in names])
+    return Tidied(len(names))
+
+
+def _write_list(copies: list[StoredBackup]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(copies))
+    sys.stdout.buffer.flush()
 
 
 def fetch(request: FetchRequest, report: ProgressCallback) -> Transferred:
