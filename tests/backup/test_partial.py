@@ -13,7 +13,10 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.backup.partial import postgres
+from stocky.backup.partial.rules import Imported, Merge
 from stocky.config import Config
+from stocky.database_address import parse
+from stocky.db.postgres_connect import connect
 from stocky.merging import service
 from stocky.stock.consistency import find_faults
 from tests.architecture import schema
@@ -479,3 +482,21 @@ async def test_values_of_custom_fields_fit_the_fields_that_are_here(admin: Async
     wrong = altered(text_of(await take(admin)), line.replace("'4.5'", "'4,5'"))
     answer = await admin.post("/backup/import/full", json=as_json(wrong, force=True))
     refused(answer, 400, "1 values of custom fields do not fit their fields")
+
+
+async def test_statement_may_take_longer_than_those_of_requests(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("SQLite bounds no statement")
+
+    def slow(*given: Any, **options: Any) -> Merge:
+        yield "SELECT pg_sleep(3)"
+        return Imported(0, 0, [], [])
+
+    monkeypatch.setattr(postgres, "merge_script", slow)
+    connection = await connect(parse(config.database_url), command_timeout=2)
+    try:
+        assert (await postgres._run(connection, [], "staging", False, frozenset())).records_imported == 0
+    finally:
+        await connection.close()

@@ -19,6 +19,8 @@ from stocky.merging.repository import lock_merges
 from stocky.progress import ignore_progress
 
 LOCK_SECONDS = 18
+# For one statement, which adds or checks all rows of a table: asyncpg takes None for the limit of its connection.
+STATEMENT_SECONDS = 86_400
 # For locking all tables: shorter than the second after which Postgres looks for deadlocks and cancels a transaction.
 ALL_TABLES_SECONDS = 0.5
 # For locking one table: after a second Postgres cancels an autovacuum that holds the lock.
@@ -55,9 +57,9 @@ async def _run(connection: Any, staged: list[Staged], schema: str, force: bool, 
             return imported
         try:
             if statement.lstrip().startswith(("INSERT", "UPDATE")):
-                answer = int((await connection.execute(statement, timeout=None)).rpartition(" ")[2])
+                answer = int((await connection.execute(statement, timeout=STATEMENT_SECONDS)).rpartition(" ")[2])
             else:
-                answer = [tuple(row) for row in await connection.fetch(statement, timeout=None)]
+                answer = [tuple(row) for row in await connection.fetch(statement, timeout=STATEMENT_SECONDS)]
         except asyncpg.ForeignKeyViolationError as error:
             raise BadRequest(f"Nothing was imported: {error.table_name}: {error.detail}") from error
 
