@@ -14,7 +14,7 @@ import stat
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -253,7 +253,8 @@ class Store:
         else:
             raise FileExistsError(f"{self.directory} holds too many backups of this minute")
         placed = msgspec.structs.replace(backup, id=moment.strftime(ID_FORMAT), filename=name)
-        self.write_metadata(placed)
+        with self._removed_on_failure(self.path(placed)):
+            self.write_metadata(placed)
         self._just_made[placed.reason] = placed.id
         return placed
 
@@ -292,14 +293,26 @@ class Store:
                 move_new(file, self.directory / name)
                 break
             moment += timedelta(seconds=1)
-        found = self._find(self.directory / name)
-        if found is None:
-            raise NotFound("The uploaded file was deleted meanwhile")
-        stored = msgspec.structs.replace(
-            found, reason=Reason.UPLOADED, created_at=own, expires_at=own + RETENTION[Reason.UPLOADED]
-        )
-        self.write_metadata(stored)
+        with self._removed_on_failure(self.directory / name):
+            found = self._find(self.directory / name)
+            if found is None:
+                raise NotFound("The uploaded file was deleted meanwhile")
+            stored = msgspec.structs.replace(
+                found, reason=Reason.UPLOADED, created_at=own, expires_at=own + RETENTION[Reason.UPLOADED]
+            )
+            self.write_metadata(stored)
         return stored
+
+    @contextmanager
+    def _removed_on_failure(self, file: Path) -> Iterator[None]:
+        """Deletes a file just moved in when its metadata cannot be written: without, it would never expire."""
+        try:
+            yield
+        except BaseException:
+            for each in (file, self._metadata_file(file)):
+                with suppress(OSError):
+                    each.unlink(missing_ok=True)
+            raise
 
     def write_metadata(self, backup: StoredBackup) -> None:
         """Writes the metadata of a backup atomically. Raises OutOfSpace or Unavailable."""

@@ -8,13 +8,14 @@ import re
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from stocky import clock
 from stocky.backup.store import ID_FORMAT, Kind, Reason, Store, StoredBackup, found_id
-from stocky.errors import NotFound
+from stocky.errors import NotFound, OutOfSpace
 
 GZIP = gzip.compress(b"-- Stocky backup\n", mtime=0)
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -141,6 +142,20 @@ def test_broken_metadata_hides_no_backup_and_stops_no_retention(store: Store, ho
     store.path(backup).unlink()
     store.remove_expired()
     assert sorted(each.name for each in store.directory.iterdir()) == [newest.filename, f"{newest.filename}.json"]
+
+
+def test_file_whose_metadata_cannot_be_written_is_not_stored(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: Any) -> None:
+        raise OutOfSpace
+
+    monkeypatch.setattr("stocky.backup.store.scratch_directory", full)
+    with pytest.raises(OutOfSpace):
+        add(store)
+    file = store.directory / ".upload"
+    file.write_bytes(GZIP)
+    with pytest.raises(OutOfSpace):
+        store.add_upload(file, "mine.sql.gz")
+    assert list(store.directory.iterdir()) == []
 
 
 def test_updated_metadata_is_stored(store: Store) -> None:
