@@ -15,7 +15,7 @@ import shlex
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,20 @@ def lock(descriptor: int, *, wait: bool) -> None:
         if error.errno not in _NO_LOCKS:
             raise
         _lock_by_fcntl(descriptor, wait=wait)
+
+
+@contextmanager
+def locked_directory(directory: Path) -> Iterator[None]:
+    """Excludes other processes that enter this, where the directory exists and its file system has locks.
+
+    It cannot be entered twice at once, and leaves no file. Blocks.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            descriptor = os.open(directory, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            lock(descriptor, wait=True)
+        yield
 
 
 def _lock_by_fcntl(descriptor: int, *, wait: bool) -> None:

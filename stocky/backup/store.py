@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ from stocky.backup.dump.ledger import LedgerMark
 from stocky.backup.dump.making import open_owner_only
 from stocky.backup.encryption.format import SUFFIX, Method, method_of, method_of_file
 from stocky.damaged_json import DAMAGED_JSON
-from stocky.disk import disk_errors, move_new, sync_directory
+from stocky.disk import disk_errors, locked_directory, move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
 from stocky.worker.workspace import scratch_directory
 
@@ -181,7 +182,7 @@ class Store:
         self.directory = directory
         self._holds = holds
         self._just_made: dict[Reason, str] = {}
-        # Held while metadata is read to be changed, and while backups are deleted.
+        # Held while metadata is read to be changed, and while backups are deleted, with that of the directory.
         self._lock = threading.RLock()
         self._tested: Counter[str] = Counter()
         # The SHA-256 of files that were copied in by hand, by what changes with their content.
@@ -328,7 +329,7 @@ class Store:
 
     def change_metadata(self, id: str, change: Callable[[StoredBackup], StoredBackup]) -> StoredBackup:
         """Writes what `change` makes of the metadata as it is now. Raises NotFound, OutOfSpace or Unavailable."""
-        with self._lock:
+        with self._lock, locked_directory(self.directory):
             changed = change(self.get_backup(id))
             self.write_metadata(changed)
         return changed
@@ -347,7 +348,7 @@ class Store:
 
     def remove_backup(self, id: str) -> StoredBackup:
         """Deletes its file and metadata. Raises NotFound or Unavailable."""
-        with self._lock, disk_errors():
+        with self._lock, locked_directory(self.directory), disk_errors():
             backup = self.get_backup(id)
             self.path(backup).unlink(missing_ok=True)
             self._metadata_file(self.path(backup)).unlink(missing_ok=True)
@@ -371,8 +372,8 @@ class Store:
                 and backup.expires_at > now + _LONGEST_RETENTION + clock.SKEW
             ):
                 # Made while the clock was ahead: its retention starts now.
-                stored = self.get_backup(backup.id)
-                self.write_metadata(msgspec.structs.replace(stored, expires_at=now + retention))
+                with suppress(NotFound):
+                    self.change_metadata(backup.id, partial(msgspec.structs.replace, expires_at=now + retention))
         backups = self.list_backups()
         held = self._holds(backups)
         expired = [
@@ -385,7 +386,9 @@ class Store:
         ]
         expired = without_needed(expired, backups)
         for backup in expired:
-            self.remove_backup(backup.id)
+            # Another process may have removed it.
+            with suppress(NotFound):
+                self.remove_backup(backup.id)
         if self.directory.is_dir():
             for metadata in self.directory.glob("*.json"):
                 backed = metadata.with_suffix("")
@@ -417,7 +420,8 @@ class Store:
             removed += [each for each in backups[count:] if each.id not in protected and not self._tested[each.id]]
         removed = without_needed(removed, stored)
         for backup in removed:
-            self.remove_backup(backup.id)
+            with suppress(NotFound):
+                self.remove_backup(backup.id)
         return removed
 
     def _reservation(self, moment: datetime) -> Path:

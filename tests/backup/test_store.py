@@ -6,7 +6,9 @@ import gzip
 import os
 import re
 import stat
+import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +192,48 @@ def test_retention_keeps_newest_and_last_verified_backup(store: Store) -> None:
     }
 
 
+def test_backup_that_another_process_removes_stops_no_retention(store: Store) -> None:
+    other = Store(store.directory)
+
+    def remove_oldest(backups: list[StoredBackup]) -> frozenset[str]:
+        other.remove_backup(backups[-1].id)
+        return frozenset()
+
+    racing = Store(store.directory, remove_oldest)
+    newest, *_ = [add(store, NOON + timedelta(days=-day)) for day in range(4)]
+    racing.keep_last(1)
+    assert store.list_backups() == [newest]
+    for day in (5, 6, 7):
+        add(store, NOON - timedelta(days=day), expires_at=clock.now() - timedelta(seconds=1))
+    racing.remove_expired()
+    assert store.list_backups() == [newest]
+
+
+def test_changes_of_two_processes_are_both_stored(store: Store) -> None:
+    backup, other = add(store), Store(store.directory)
+
+    def tested(current: StoredBackup) -> StoredBackup:
+        return msgspec.structs.replace(current, verified_at=NOON)
+
+    testing = threading.Thread(target=other.change_metadata, args=(backup.id, tested))
+
+    def prolonged(current: StoredBackup) -> StoredBackup:
+        testing.start()
+        # Without a lock of the directory it would end here, and its outcome be overwritten.
+        testing.join(0.5)
+        return msgspec.structs.replace(current, expires_at=NOON)
+
+    store.change_metadata(backup.id, prolonged)
+    testing.join()
+    stored = store.get_backup(backup.id)
+    assert (stored.verified_at, stored.expires_at) == (NOON, NOON)
+
+
 def test_missing_directory_has_no_backups(tmp_path: Path) -> None:
     store = Store(tmp_path / "not there yet")
+    for change in (store.remove_backup, partial(store.change_metadata, change=lambda each: each)):
+        with pytest.raises(NotFound):
+            change("2026-03-01-12-00-00")
     assert store.list_backups() == []
     assert store.remove_expired() == []
 
