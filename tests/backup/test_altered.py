@@ -19,7 +19,7 @@ from stocky.backup.service import verify_file
 from stocky.config import Config
 from stocky.errors import BadRequest
 from stocky.resources import resource
-from tests.backup.dumps import as_json, take, text_of
+from tests.backup.dumps import as_json, packed, take, text_of
 from tests.backup.test_dump import fill, ignore_progress
 from tests.faults.backup_hostile import ALTERED, altered
 from tests.inventory import get, refused
@@ -74,6 +74,19 @@ async def test_rejected_dump_changes_nothing(admin: AsyncClient, config: Config,
     file = tmp_path / "altered.sql.gz"
     file.write_bytes(altered(dump, lines))
     assert expected in " ".join((await verify_file(config, file, ignore_progress)).problems)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("name", ["rows", "increment", "complete"])
+async def test_dump_that_is_nested_too_deep_is_rejected(admin: AsyncClient, name: str) -> None:
+    text = text_of(await take(admin)).replace(
+        "-- rows: ", "-- increment: {}\n-- rows: " if name == "increment" else "-- rows: "
+    )
+    deep = '{"x":' + "[" * 100_000
+    nested = re.sub(f"^-- {name}: .*$", f"-- {name}: {deep}", text, count=1, flags=re.MULTILINE)
+    assert deep in nested
+    answer = await admin.post("/backup/import/full", json=as_json(packed(nested), force=True))
+    refused(answer, 400)
 
 
 async def test_invalid_hash_matches_no_password() -> None:

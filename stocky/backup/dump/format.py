@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from stocky.damaged_json import DAMAGED_JSON
+
 # Increased when a reader of this version could misread the format; not for a new schema.
 FORMAT = 1
 # Of increments: an older Stocky refuses them, instead of restoring a part of the ledger.
@@ -105,7 +107,7 @@ def read_header(text: str) -> Header | None:
         if "increment" in fields:
             fields["increment"] = msgspec.json.decode(str(fields["increment"]))
         header = msgspec.convert(fields, Header, strict=False)
-    except (KeyError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (KeyError, *DAMAGED_JSON) as error:
         raise ValueError(f"its first lines are damaged ({error})") from error
     if header.format <= INCREMENT_FORMAT and (header.format == INCREMENT_FORMAT) != (header.increment is not None):
         raise ValueError("its first lines do not say whether it is an increment")
@@ -123,5 +125,5 @@ def read_footer(line: str) -> Footer | None:
         return None
     try:
         return msgspec.json.decode(line.removeprefix(COMPLETE), type=Footer)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except DAMAGED_JSON as error:
         raise ValueError(f"its last line is damaged ({error})") from error
