@@ -121,15 +121,15 @@ def filled(values: Mapping[str, Any] | msgspec.Struct) -> Form[Any]:
 
 def shown_fields(form: Form[Any], shown: Mapping[str, Any]) -> dict[str, Any]:
     """The hidden fields of a form for `changed_values`: the values that it shows, or showed before it had errors."""
-    return {f"was-{name}": form.text(f"was-{name}", "" if value is None else value) for name, value in shown.items()}
+    return {f"was-{name}": form.text(f"was-{name}", _hidden(value)) for name, value in shown.items()}
 
 
 def changed_values(values: Values) -> dict[str, list[str]]:
     """The fields that differ from what the form showed, so that an old form does not put back what others changed.
 
-    A picker, with its id and its text, is one field.
+    A picker, with its id and its text, is one field, and so are the boxes of one name.
     """
-    same = {name for name, typed in values.items() if typed == values.get(f"was-{name}")}
+    same = {name for name, typed in values.items() if [_as_one(typed)] == values.get(f"was-{name}")}
 
     def is_same(name: str) -> bool:
         bare = name.removesuffix("_text")
@@ -143,6 +143,18 @@ async def read_form(
 ) -> Form[T]:
     """The form in the body of a request as a `kind`; see `parse_form`. Raises Unsupported for another body."""
     return parse_form(await read_values(request), kind, boxes=boxes, without=without, language=language_of(request))
+
+
+async def read_changes(
+    request: Request[Any, Any, Any], kind: type[T], *, boxes: Collection[str] = (), without: Collection[str] = ()
+) -> Form[T]:
+    """The form as `read_form` reads it, with what differs from the values that it showed, by its `shown_fields`."""
+    values = await read_values(request)
+    # Browsers send a box only when ticked.
+    sent = {name: [""] for name in boxes} | values
+    form = parse_form(changed_values(sent), kind, without=without, language=language_of(request))
+    form.values = values
+    return form
 
 
 async def read_values(request: Request[Any, Any, Any]) -> dict[str, list[str]]:
@@ -301,6 +313,19 @@ def _items(kinds: list[inspect.Type]) -> list[inspect.Type]:
         if isinstance(each, inspect.ListType | inspect.SetType | inspect.FrozenSetType)
         for inner in _kinds(each.item_type)
     ]
+
+
+def _hidden(value: Any) -> Any:
+    if value is None or value is False:
+        return ""
+    if isinstance(value, list):
+        return _as_one(value)
+    return "true" if value is True else value
+
+
+def _as_one(values: list[str]) -> str:
+    """The values of a field as one, in whatever order they came."""
+    return ",".join(sorted(values))
 
 
 def _shown(value: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import NamedTuple
 
@@ -117,3 +118,46 @@ class Page(HTMLParser):
         is_named = given.get("type") in NAMED_BY_THEMSELVES or NAMES & given.keys() or "label" in self._stack
         if not is_named:
             self._unnamed.append((self.get_starttag_text() or "", given.get("id") or ""))
+
+
+def typed_fields(text: str, action: str) -> dict[str, str | list[str]]:
+    """What a browser sends of the form with this action as it is shown, but for buttons and its token."""
+    form = re.search(rf'<form action="{re.escape(action)}" method="post".*?</form>', text, re.DOTALL)
+    assert form is not None, action
+    return _Fields(form[0]).values
+
+
+class _Fields(HTMLParser):
+    """The values of the fields of a form."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.values: dict[str, str | list[str]] = {}
+        self._select = self._textarea = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name, value = given.get("name") or "", given.get("value") or ""
+        if tag == "select":
+            self._select = name
+        elif tag == "option" and (self._select not in self.values or "selected" in given):
+            self.values[self._select] = value
+        elif tag == "textarea":
+            self._textarea, self.values[name] = name, ""
+        elif tag == "input" and name and name != "csrf" and given.get("type") not in ("submit", "file"):
+            if given.get("type") not in ("checkbox", "radio"):
+                self.values[name] = value
+            elif "checked" in given:
+                before = self.values.get(name, [])
+                self.values[name] = [*before, value]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self._textarea = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._textarea:
+            # Without the line break that begins it.
+            self.values[self._textarea] = f"{self.values[self._textarea]}{data}".removeprefix("\n")

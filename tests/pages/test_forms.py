@@ -191,6 +191,8 @@ def test_errors_of_the_work() -> None:
         ({"name": "Tea", "was-name": "Tea"}, {}),
         ({"name": "Tea", "was-name": ""}, {"name": "Tea"}),
         ({"name": "Tea"}, {"name": "Tea"}),
+        ({"box": "", "was-box": ""}, {}),
+        ({"box": "true", "was-box": ""}, {"box": "true"}),
         ({"place": "1", "was-place": "1", "place_text": "Shelf", "was-place_text": "Shelf"}, {}),
         (
             {"place": "", "was-place": "", "place_text": "", "was-place_text": "Shelf"},
@@ -210,3 +212,11 @@ def test_changed_values(sent: dict[str, str], changed: dict[str, str]) -> None:
 def test_shown_fields_stay_after_an_error() -> None:
     assert shown_fields(Form(), {"name": "Tea", "note": None}) == {"was-name": "Tea", "was-note": ""}
     assert shown_fields(Form({"was-name": ["Coffee"]}), {"name": "Tea"}) == {"was-name": "Coffee"}
+
+
+def test_boxes_of_one_name_are_one_field() -> None:
+    was = shown_fields(Form(), {"on": True, "off": False, "types": ["b", "a"]})
+    assert was == {"was-on": "true", "was-off": "", "was-types": "a,b"}
+    hidden = {"was-types": ["a,b"]}
+    assert changed_values({"types": ["b", "a"], **hidden}) == hidden
+    assert changed_values({"types": ["a"], **hidden}) == {"types": ["a"], **hidden}

@@ -11,7 +11,7 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.parameters import PathId, Skip
-from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.forms import Form, filled, read_changes, read_form, shown_fields
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
 from stocky.webhooks import repository
@@ -82,9 +82,9 @@ async def show_hook(
 async def change_hook(
     request: Request[Any, Any, Any], state: State, webhooks: Webhooks, user: Principal, webhook_id: PathId
 ) -> Html:
-    """Saves a webhook."""
+    """Saves what was changed of a webhook."""
     boxes = ["event_types", "is_active", "skip_missed"]
-    form = await read_form(request, WebhookChange, boxes=boxes)
+    form = await read_changes(request, WebhookChange, boxes=boxes)
     form.require("url")
     if not form.errors:
         with form.catching():
@@ -153,12 +153,20 @@ async def _page(
         deliveries = await repository.list_deliveries(
             read, webhook_id, status=delivery_status, skip=skip, limit=_PAGE + 1
         )
+    form = form or filled(hook)
+    fields = {
+        "url": hook.url,
+        "description": hook.description,
+        "event_types": [each.value for each in hook.event_types],
+        "is_active": hook.is_active,
+    }
     return page(
         request,
         "hook.html",
-        200 if form is None else form.status,
+        form.status,
         hook=hook,
-        form=form or filled(hook),
+        form=form,
+        shown=shown_fields(form, fields),
         secret=secret,
         is_renewed=is_renewed,
         events=EVENTS,

@@ -18,7 +18,7 @@ from stocky.errors import Invalid
 from stocky.http.parameters import PathId
 from stocky.lending import repository, service
 from stocky.lending.schemas import LoanChange, LoanReturn, NewLoan
-from stocky.pages.forms import Form, filled, parse_form, read_form, read_values
+from stocky.pages.forms import Form, filled, parse_form, read_changes, read_form, read_values, shown_fields
 from stocky.pages.languages import Text, _, language_of
 from stocky.pages.parameters import PageNumber
 from stocky.pages.pickers import pick_location
@@ -128,8 +128,8 @@ async def return_loan(
 
 @post("/lent/{loan_id:int}", opt=members)
 async def change_loan(request: Request[Any, Any, Any], database: Database, user: Principal, loan_id: PathId) -> Html:
-    """Changes the due date and the note of a loan."""
-    form = await read_form(request, LoanChange)
+    """Changes the due date and the note of a loan, each if it was changed."""
+    form = await read_changes(request, LoanChange)
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
@@ -185,7 +185,14 @@ async def _loan_page(
 ) -> Html:
     loan = await repository.get_loan(read, loan_id)
     return page(
-        request, "loan.html", form.status, loan=loan, form=form, today=clock.local_today(), can_change=_may_change(user)
+        request,
+        "loan.html",
+        form.status,
+        loan=loan,
+        form=form,
+        shown=shown_fields(form, {"due_on": loan.due_on, "note": loan.note}),
+        today=clock.local_today(),
+        can_change=_may_change(user),
     )
 
 

@@ -13,7 +13,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.errors import NotFound
 from stocky.http.parameters import PathId
-from stocky.pages.forms import Form, filled, parse_form, read_values
+from stocky.pages.forms import Form, filled, parse_form, read_changes, read_values
 from stocky.pages.languages import language_of
 from stocky.pages.pickers import pick_location
 from stocky.pages.put_away import chosen_location, make_rows
@@ -47,12 +47,9 @@ async def change_entry(
     entry_id: PathId,
 ) -> Html:
     """Changes the amount, or the words."""
-    values = await read_values(request)
     async with state.database.read() as read:
         entry = await _find(read, user, list_id, entry_id)
-    form: Form[Any] = parse_form(
-        values, PlaceholderChange if entry.item.id is None else ItemEntryChange, language=language_of(request)
-    )
+    form: Form[Any] = await read_changes(request, PlaceholderChange if entry.item.id is None else ItemEntryChange)
     form.require("quantity", *(("text",) if entry.item.id is None else ()))
     if not form.errors:
         with form.catching():

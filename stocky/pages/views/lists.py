@@ -12,7 +12,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
 from stocky.pages.done import Done
-from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.forms import Form, filled, read_changes, read_form, shown_fields
 from stocky.pages.languages import _
 from stocky.pages.list_units import read_units
 from stocky.pages.parameters import PageNumber
@@ -55,7 +55,7 @@ async def change_list(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, list_id: PathId
 ) -> Html:
     """Renames a list, or shares it."""
-    form = await read_form(request, ListChange, boxes=("is_public",))
+    form = await read_changes(request, ListChange, boxes=("is_public",))
     form.require("name")
     if not form.errors:
         with form.catching():
@@ -154,9 +154,17 @@ async def _edit_page(
     async with state.database.read() as read:
         shopping_list = await repository.get_list(read, list_id, user)
     status = next((each.status for each in (form, copy_form) if each is not None), 200)
-    form = form or filled({"name": shopping_list.name, "is_public": shopping_list.is_public})
-    copy_form = copy_form or filled({"is_public": shopping_list.is_public})
-    return page(request, "list-edit.html", status, shopping_list=shopping_list, form=form, copy_form=copy_form)
+    fields = {"name": shopping_list.name, "is_public": shopping_list.is_public}
+    form = form or filled(fields)
+    return page(
+        request,
+        "list-edit.html",
+        status,
+        shopping_list=shopping_list,
+        form=form,
+        shown=shown_fields(form, fields),
+        copy_form=copy_form or filled({"is_public": shopping_list.is_public}),
+    )
 
 
 routes = [show_lists, add_list, show_list_form, change_list, duplicate_list, delete_list, undo_deletion, show_list_log]

@@ -25,7 +25,7 @@ from stocky.notices.schemas import (
 )
 from stocky.notices.service import Notices
 from stocky.notices.service_client import NOT_INSTALLED, is_available
-from stocky.pages.forms import Form, Values, filled, parse_form, read_values
+from stocky.pages.forms import Form, Values, changed_values, filled, parse_form, read_values, shown_fields
 from stocky.pages.languages import LANGUAGES, Text, _, language_of
 from stocky.pages.rendering import Html, page, see_other
 
@@ -94,9 +94,10 @@ async def show_channel(request: Request[Any, Any, Any], state: State, channel_id
 async def change_channel(
     request: Request[Any, Any, Any], state: State, notices: Notices, user: Principal, channel_id: PathId
 ) -> Html:
-    """Saves a channel; an empty address of a service leaves it as it is."""
-    values = _as_fields(await read_values(request))
-    form = parse_form(values, NoticeChannelChange, boxes=["is_active"], language=language_of(request))
+    """Saves what was changed of a channel; an empty address of a service leaves it as it is."""
+    values = {"is_active": [""], **await read_values(request)}
+    form = parse_form(_changed_fields(values), NoticeChannelChange, language=language_of(request))
+    form.values = _as_fields(values)
     form.require("name")
     if not form.errors:
         with form.catching():
@@ -133,6 +134,30 @@ def _as_fields(values: Values) -> dict[str, list[str]]:
     return fields
 
 
+def _changed_fields(values: Values) -> dict[str, list[str]]:
+    """The fields of the API that differ from what the form showed; the causes of both lists are one field."""
+    changed = changed_values(values)
+    if any(name.startswith("cause_") for name in changed):
+        return _as_fields({**changed, **{name: each for name, each in values.items() if name.startswith("cause_")}})
+    return {name: each for name, each in _as_fields(changed).items() if name not in ("at_once", "daily")}
+
+
+def _fields_of(channel: NoticeChannel) -> dict[str, Any]:
+    """What the form of a channel shows."""
+    lists = (("at_once", channel.at_once), ("daily", channel.daily))
+    causes = {f"cause_{each.value}": next((when for when, chosen in lists if each in chosen), "") for each in CAUSES}
+    return causes | {
+        "name": channel.name,
+        "recipients": ", ".join(channel.recipients),
+        "language": channel.language.value,
+        "daily_at": channel.daily_at,
+        "quiet_from": channel.quiet_from,
+        "quiet_until": channel.quiet_until,
+        "timezone": channel.timezone,
+        "is_active": channel.is_active,
+    }
+
+
 def _form_page(request: Request[Any, Any, Any], state: State, form: Form[Any]) -> Html:
     return page(request, "notice-new.html", form.status, form=form, kind="", **_choices(state))
 
@@ -147,13 +172,15 @@ async def _page(
 ) -> Html:
     async with state.database.read() as read:
         channel = await repository.get_channel(read, channel_id)
+    form = form or filled(msgspec.to_builtins(channel))
     return page(
         request,
         "notice-channel.html",
-        200 if form is None else form.status,
+        form.status,
         channel=channel,
         kind=channel.kind.value,
-        form=form or filled(msgspec.to_builtins(channel)),
+        form=form,
+        shown=shown_fields(form, _fields_of(channel)),
         tested=tested,
         done=_DONE.get(request.query_params.get("done", "")),
         **_choices(state),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import State
 
@@ -16,7 +15,7 @@ from stocky.db import Connection
 from stocky.errors import Throttled
 from stocky.http.client_address import client_info
 from stocky.http.parameters import PathId, Skip
-from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.forms import Form, filled, read_changes, read_form, shown_fields
 from stocky.pages.key_forms import read_key_form
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
@@ -66,8 +65,9 @@ async def show_person(request: Request[Any, Any, Any], state: State, user: Princ
 
 @post("/people/{user_id:int}", opt=admins)
 async def change_person(request: Request[Any, Any, Any], state: State, user: Principal, user_id: PathId) -> Html:
-    """Changes name, address and role."""
-    form = await read_form(request, UserChange, without=["password", "new_password", "current_password", "is_active"])
+    """Changes name, address and role, each if it was changed."""
+    without = ["password", "new_password", "current_password", "is_active"]
+    form = await read_changes(request, UserChange, without=without)
     form.require("username", "email")
     return await _change(request, state, user, user_id, form, "changed")
 
@@ -160,12 +160,15 @@ async def _page(
     async with state.database.read() as read:
         person = await repository.get_user(read, user_id)
         keys = await repository.list_api_keys(read, user_id, skip=0, limit=_MOST_KEYS)
+    shown = {"username": person.username, "email": person.email, "role": person.role.value}
+    form = account if account is not None and account.values else filled(shown)
     return page(
         request,
         "person.html",
         status,
         person=person,
-        account=account if account is not None and account.values else filled(msgspec.structs.asdict(person)),
+        account=form,
+        shown=shown_fields(form, shown),
         account_error=account.general_error if account is not None else "",
         password=password or Form(),
         key=key or Form(),

@@ -20,7 +20,7 @@ from stocky.http.parameters import PathId, Skip
 from stocky.http.request import long_read
 from stocky.money import UnitPrice, rounded_price
 from stocky.pages.done import done_with_item
-from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.forms import Form, changed_values, filled, read_form, shown_fields
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.views.activity import OptionalId, OptionalText, chosen_location
 from stocky.prices import repository, summary
@@ -81,15 +81,7 @@ async def show_price(
     request: Request[Any, Any, Any], state: State, read: Connection, item_id: PathId, price_id: PathId
 ) -> Html:
     """One price, with the form to correct it."""
-    price = await _find(read, item_id, price_id)
-    form = filled(
-        {
-            "unit": price.unit,
-            "seller": price.seller,
-            "paid_on": price.paid_at.astimezone(state.zone).date().isoformat(),
-        }
-    )
-    return await _price_page(request, read, item_id, price, form)
+    return await _price_page(request, state, read, item_id, await _find(read, item_id, price_id))
 
 
 @post(f"{_PRICES}/{{price_id:int}}", opt=members)
@@ -107,19 +99,21 @@ async def change_price(
         with form.catching():
             async with database.transaction() as tx:
                 price, data = await _find(tx, item_id, price_id), form.data
-                change = PriceChange(seller=data.seller or "")
+                changed, change = changed_values(form.values), PriceChange()
+                if "seller" in changed:
+                    change.seller = data.seller or ""
                 # A price per pack is shown rounded: what was not changed stays as it was paid.
-                if data.unit_price != price.unit_price:
+                if "unit_price" in changed and data.unit_price != price.unit_price:
                     change.unit_price = data.unit_price
-                if data.unit is not None:
+                if "unit" in changed and data.unit is not None:
                     change.unit = data.unit
-                if data.paid_on not in (None, price.paid_at.astimezone(state.zone).date()):
+                if "paid_on" in changed and data.paid_on not in (None, price.paid_at.astimezone(state.zone).date()):
                     change.paid_at = _noon(data.paid_on, state) or price.paid_at
                 await repository.change_price(tx, price_id, change, user, None)
     if not form.errors:
         return see_other(request, f"/items/{item_id}/prices", done="saved")
     async with database.read() as read:
-        return await _price_page(request, read, item_id, await _find(read, item_id, price_id), form)
+        return await _price_page(request, state, read, item_id, await _find(read, item_id, price_id), form)
 
 
 @post(f"{_PRICES}/{{price_id:int}}/delete", opt=members)
@@ -205,9 +199,20 @@ async def _list_page(
 
 
 async def _price_page(
-    request: Request[Any, Any, Any], read: Connection, item_id: int, price: Price, form: Form[Any]
+    request: Request[Any, Any, Any],
+    state: State,
+    read: Connection,
+    item_id: int,
+    price: Price,
+    form: Form[Any] | None = None,
 ) -> Html:
     item = await catalogue.get_item(read, item_id)
+    fields = {
+        "unit": price.unit,
+        "seller": price.seller,
+        "paid_on": price.paid_at.astimezone(state.zone).date().isoformat(),
+    }
+    form = form or filled(fields)
     return page(
         request,
         "item-price.html",
@@ -216,6 +221,7 @@ async def _price_page(
         price=price,
         unit_price=f"{price.unit_price:.6f}".rstrip("0").rstrip("."),
         form=form,
+        shown=shown_fields(form, fields),
         currency=await get_currency(read),
     )
 

@@ -11,7 +11,7 @@ from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
-from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.forms import Form, filled, read_changes, read_form, shown_fields
 from stocky.pages.languages import Text, _
 from stocky.pages.parameters import PageNumber, Typed
 from stocky.pages.rendering import Html, page, see_other
@@ -71,7 +71,7 @@ async def change_project(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, project_id: PathId
 ) -> Html:
     """Changes the name or the notes."""
-    form = await read_form(request, ProjectChange)
+    form = await read_changes(request, ProjectChange)
     form.require("name")
     if not form.errors:
         with form.catching():
@@ -94,8 +94,10 @@ async def _edit_page(
 ) -> Html:
     async with state.database.read() as read:
         project = await repository.get_project(read, project_id)
-    form = form or filled({"name": project.name, "notes": project.notes})
-    return page(request, "project-edit.html", form.status, project=project, form=form)
+    fields = {"name": project.name, "notes": project.notes}
+    form = form or filled(fields)
+    shown = shown_fields(form, fields)
+    return page(request, "project-edit.html", form.status, project=project, form=form, shown=shown)
 
 
 routes = [show_projects, show_new_project, add_project, show_project_form, change_project, delete_project]

@@ -12,8 +12,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.errors import NotFound
 from stocky.http.parameters import PathId
-from stocky.pages.forms import Form, filled, parse_form, read_values
-from stocky.pages.languages import language_of
+from stocky.pages.forms import Form, filled, read_changes
 from stocky.pages.rendering import Html, page, see_other
 from stocky.projects import repository, service
 from stocky.projects.schemas import Project, Requirement
@@ -36,12 +35,9 @@ async def change_requirement(
     entry_id: PathId,
 ) -> Html:
     """Changes the amount or the text."""
-    values = await read_values(request)
     async with state.database.read() as read:
         _project, found = await _find(read, project_id, entry_id)
-    form: Form[Any] = parse_form(
-        values, PlaceholderChange if found.item is None else ItemEntryChange, language=language_of(request)
-    )
+    form: Form[Any] = await read_changes(request, PlaceholderChange if found.item is None else ItemEntryChange)
     form.require("quantity", *(("text",) if found.item is None else ()))
     if not form.errors:
         with form.catching():

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from stocky import clock
 from stocky.alerts.evaluate import queue_check
@@ -18,27 +18,28 @@ from stocky.clock import local_zone
 from stocky.db import Connection
 from stocky.money import list_currencies
 from stocky.pages.backup_verdict import CONTENTS
-from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.forms import Form, filled, read_changes, shown_fields
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
 from stocky.settings import repository
 from stocky.settings.schemas import SettingsChange
 
 _DONE: dict[str, Text] = {"saved": _("The settings are saved.")}
+# What the form does not have.
+_ELSEWHERE = ("timezone", "measure_rules")
 
 
 @get("/settings", opt=admins)
 async def show_settings(request: Request[Any, Any, Any], state: State, read: Connection) -> Html:
     """All settings."""
-    return await _page(request, state, read, filled(await repository.get_settings(read)))
+    return await _page(request, state, read, None)
 
 
 @post("/settings", opt=admins)
 async def change_settings(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
-    """Saves the settings."""
-    elsewhere = ["timezone", "measure_rules"]
-    form = await read_form(
-        request, SettingsChange, boxes=["backup_schedule_enabled", "backup_incremental"], without=elsewhere
+    """Saves the settings that were changed."""
+    form = await read_changes(
+        request, SettingsChange, boxes=["backup_schedule_enabled", "backup_incremental"], without=_ELSEWHERE
     )
     if not form.errors:
         with form.catching():
@@ -52,7 +53,11 @@ async def change_settings(request: Request[Any, Any, Any], state: State, user: P
     return see_other(request, "/settings", done="saved")
 
 
-async def _page(request: Request[Any, Any, Any], state: State, read: Connection, form: Form[Any]) -> Html:
+async def _page(request: Request[Any, Any, Any], state: State, read: Connection, form: Form[Any] | None) -> Html:
+    fields = structs.asdict(await repository.get_settings(read))
+    for name in _ELSEWHERE:
+        fields.pop(name, None)
+    form = form or filled(fields)
     zone, _name = local_zone(state.config.timezone)
     assistance: Assistance = state.assistance
     return page(
@@ -60,6 +65,7 @@ async def _page(request: Request[Any, Any, Any], state: State, read: Connection,
         "settings.html",
         form.status,
         form=form,
+        shown=shown_fields(form, fields),
         timezone=state.timezone,
         local_time=f"{clock.now().astimezone(zone):%H:%M}",
         kinds=[(kind.value, CONTENTS[kind]) for kind in (Kind.ARCHIVE, Kind.SQL)],

@@ -18,7 +18,7 @@ from stocky.errors import Conflict, Invalid, NotFound
 from stocky.http.parameters import PathId
 from stocky.names import name_key
 from stocky.pages.done import done_with_item
-from stocky.pages.forms import Form, filled, read_form, read_values
+from stocky.pages.forms import Form, filled, read_changes, read_form, read_values
 from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, page, see_other
 from stocky.schema import MAX_ID
@@ -70,7 +70,9 @@ async def rename_word(
     request: Request[Any, Any, Any], database: Database, user: Principal, kind: str, word_id: PathId
 ) -> Html:
     """Renames it on every item."""
-    form: Form[Any] = await read_form(request, NewTag if _kind(kind) == "tags" else ItemTypeChange)
+    form: Form[Any] = await (
+        read_form(request, NewTag) if _kind(kind) == "tags" else read_changes(request, ItemTypeChange)
+    )
     form.require("name")
     if not form.errors:
         with form.catching():

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from httpx import AsyncClient
 
-from tests.inventory import made, new_location
+from tests.inventory import get, made, new_location
 from tests.pages.conftest import Browser
+from tests.pages.markup import typed_fields
 
 pytestmark = pytest.mark.one_postgres
 Browse = Callable[[str], Awaitable[Browser]]
@@ -55,6 +56,20 @@ async def test_an_account(browse: Browse, browser: Browser, admin: AsyncClient) 
     assert "Deactivated" in page
     assert "door" not in page, "its keys are revoked"
     assert (await boss.submit(f"{path}/activate")).status_code == 303
+
+
+async def test_old_form_of_an_account_does_not_give_a_role_back(browse: Browse, admin: AsyncClient) -> None:
+    boss, other = await browse("admin"), await browse("admin")
+    path = f"/people/{await id_of(admin, 'member')}"
+    old = typed_fields((await boss.show(path)).text, path)
+    shown = typed_fields((await other.show(path)).text, path)
+    assert (await other.submit(path, shown | {"role": ["read_only"]})).status_code == 303
+    refused = await boss.submit(path, old | {"email": "nobody"})
+    assert refused.status_code == 422
+    fields = typed_fields(refused.text, path) | {"email": "new@example.org"}
+    assert (await boss.submit(path, fields)).status_code == 303
+    [person] = [each for each in await get(admin, "/users/") if each["username"] == "member"]
+    assert (person["role"], person["email"]) == ("read_only", "new@example.org")
 
 
 async def test_oneself(browse: Browse, admin: AsyncClient) -> None:
