@@ -120,9 +120,9 @@ class Page(HTMLParser):
             self._unnamed.append((self.get_starttag_text() or "", given.get("id") or ""))
 
 
-def typed_fields(text: str, action: str) -> dict[str, str | list[str]]:
+def typed_fields(text: str, action: str, method: str = "post") -> dict[str, str | list[str]]:
     """What a browser sends of the form with this action as it is shown, but for buttons and its token."""
-    form = re.search(rf'<form action="{re.escape(action)}" method="post".*?</form>', text, re.DOTALL)
+    form = re.search(rf'<form [^>]*?action="{re.escape(action)}" method="{method}".*?</form>', text, re.DOTALL)
     assert form is not None, action
     return _Fields(form[0]).values
 

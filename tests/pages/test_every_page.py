@@ -21,7 +21,7 @@ from stocky.pages.problems import FOR_SCRIPTS
 from tests.api.routes import Route, pages, routes
 from tests.conftest import ORIGIN
 from tests.pages.conftest import Browser
-from tests.pages.markup import Page
+from tests.pages.markup import Page, typed_fields
 from tests.people import ROLES
 
 # Pages that everyone gets, and what they load.
@@ -137,6 +137,22 @@ async def test_every_page_has_its_main_part_as_a_fragment(
             assert part.status_code == 200, (path, part.text)
             assert "<html" not in part.text, path
             assert len(part.content) < len(whole.content), path
+
+
+async def test_every_filter_may_be_sent_as_it_is_shown(
+    app: Litestar, browse: Callable[[str], Awaitable[Browser]], samples: dict[str, object]
+) -> None:
+    """Without script, a form sends its empty fields as well."""
+    browser = await browse("admin")
+    wrong = {}
+    for route in shown(app):
+        text = (await browser.get(address(route, samples))).text
+        for form in Page(text).forms:
+            if form.method == "get":
+                answer = await browser.get(form.action, params=typed_fields(text, form.action, "get"))
+                if answer.status_code not in (200, 303):
+                    wrong[form.action] = answer.status_code
+    assert wrong == {}
 
 
 async def test_every_form_needs_its_token(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from stocky.logs.schemas import LogFilter, LogLevel
 from stocky.pages import audit_words
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page
+from stocky.pages.views.activity import OptionalDay
 from stocky.schema import MAX_ID
 
 _PAGE = 50
@@ -37,7 +37,7 @@ LEVELS: dict[LogLevel, Text] = {
 
 ShortText = Annotated[str | None, Parameter(max_length=200)]
 UserId = Annotated[int | None, Parameter(ge=1, le=MAX_ID)]
-Day = Annotated[str | None, Parameter(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+_MAY_BE_EMPTY = {"may_be_empty": ("user_id", "action", "subject", "subject_id", "since", "until")}
 
 
 @get("/log", opt=admins)
@@ -68,27 +68,27 @@ async def show_log(
     )
 
 
-@get("/audit", opt=admins)
+@get("/audit", opt=admins | _MAY_BE_EMPTY)
 async def show_audit(
     request: Request[Any, Any, Any],
+    state: State,
     read: Connection,
     user_id: UserId = None,
     action: ShortText = None,
     subject: ShortText = None,
     subject_id: ShortText = None,
-    since: Day = None,
-    until: Day = None,
+    since: OptionalDay = None,
+    until: OptionalDay = None,
     skip: Skip = 0,
 ) -> Html:
-    """Who changed what, newest first."""
-    first, last = _day(since), _day(until)
+    """Who changed what, newest first; days are in the time zone of the settings."""
     wanted = AuditFilter(
         user_id,
         action or None,
         subject or None,
         subject_id or None,
-        first,
-        None if last is None else clock.day_bounds(last.date(), 1, UTC)[-1],
+        None if since is None else clock.day_bounds(since, 1, state.zone)[0],
+        None if until is None else clock.day_bounds(until, 1, state.zone)[-1],
     )
     entries = await list_audit_entries(read, wanted, skip=skip, limit=_PAGE + 1)
     users = await people.list_users(read, skip=0, limit=_MOST_PEOPLE)
@@ -122,14 +122,6 @@ async def show_audit(
         skip=skip,
         size=_PAGE,
     )
-
-
-def _day(text: str | None) -> datetime | None:
-    """The start of a day in UTC; None for no day, or one that does not exist."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if text else None
-    except ValueError:
-        return None
 
 
 routes = [show_log, show_audit]

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +316,27 @@ async def test_audit(browse: Browse, admin: AsyncClient) -> None:
     for query in ("action=merged", "until=2020-01-01"):
         assert "Nothing found" in (await browser.show(f"/audit?{query}")).text
     assert (await browser.get("/audit?since=yesterday")).status_code in (400, 422)
+    assert (await browser.get("/audit?until=9999-12-31")).status_code == 422
+
+
+async def test_days_of_the_audit_are_those_of_the_settings(
+    app: Litestar, browse: Browse, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = await new_item(admin, "Coffee")
+    [entry] = await get(admin, "/audit/", subject="item", subject_id=str(item["id"]))
+    occurred = datetime.fromisoformat(entry["occurred_at"])
+    # It is tomorrow there or still yesterday, but not the day of UTC.
+    offset = timedelta(hours=14 if occurred.hour >= 12 else -13)
+    monkeypatch.setattr(app.state, "zone", timezone(offset))
+    day, elsewhere = (occurred + offset).date(), occurred.date()
+    browser = await browse("admin")
+    assert day != elsewhere
+    for field in ("since", "until"):
+        page = await browser.show(f"/audit?subject=item&subject_id={item['id']}&{field}={day}")
+        assert "Coffee" in page.text, field
+    both = f"/audit?subject=item&subject_id={item['id']}&since={{0}}&until={{0}}"
+    assert "Coffee" in (await browser.show(both.format(day))).text
+    assert "Nothing found" in (await browser.show(both.format(elsewhere))).text
 
 
 RULE = {"prefix": "28", "item_digits": "5", "measure": "weight", "measure_digits": "5", "divisor": "1000"}
