@@ -13,6 +13,9 @@ SELECT id, code, name, description, upc, barcodes_json, default_storage_type, mi
    AND (CAST(:tag_key AS TEXT) IS NULL
         OR id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
                    WHERE tag.name_key = :tag_key))
+   AND (CAST(:within AS BIGINT) IS NULL
+        OR id IN (SELECT sku.item_id FROM sku
+                   WHERE sku.location_id IN (locations_within(:within)) AND sku.quantity_milli <> 0))
    AND (CAST(:field_ranges AS TEXT) IS NULL OR id IN (items_with_fields(:field_ranges, :field_count)))
    AND (CAST(:pattern AS TEXT) IS NULL
         OR contains(name, :pattern) OR contains(description, :pattern)

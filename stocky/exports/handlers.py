@@ -57,6 +57,7 @@ async def export_items(
     needs_review: bool | None = None,
     type_id: TypeId = None,
     tag: TagFilter = None,
+    within: Within = None,
     preset: ProgramColumns = None,
 ) -> Stream:
     """Export items, in the columns of an import, or with `preset` in those of another program.
@@ -70,6 +71,7 @@ async def export_items(
         needs_review=needs_review,
         type_id=type_id,
         tag=tag,
+        within=within,
         preset=preset,
         fields=field_filters(request),
     )

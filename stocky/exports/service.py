@@ -54,6 +54,7 @@ class ItemFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="items")
     needs_review: bool | None = None
     type_id: int | None = None
     tag: str | None = None
+    within: int | None = None
     preset: Program | None = None
     fields: tuple[tuple[str, str], ...] = ()
 
@@ -309,6 +310,7 @@ async def _table(read: Connection, wanted: Filter, names: Sequence[str]) -> _Tab
                     "needs_review": wanted.needs_review,
                     "type_id": wanted.type_id,
                     "tag_key": None if wanted.tag is None else name_key(wanted.tag),
+                    "within": wanted.within,
                     "pattern": like_pattern(wanted.search),
                     "field_ranges": await find_ranges(read, wanted.fields, wanted.type_id) if wanted.fields else None,
                     "field_count": len(wanted.fields),

@@ -127,6 +127,7 @@ async def test_export_filters_match_the_lists(member: AsyncClient) -> None:
         "Tea": {"storage_type": "PANTRY"},
         "tagged": {"tag": "Hot"},
         "found": {"search": "ea"},
+        "within": {"within": chest["id"]},
         "gone": {"is_active": False},
     }
     found = {name: [row["name"] for row in await exported(member, "items", **query)] for name, query in items.items()}
@@ -135,6 +136,7 @@ async def test_export_filters_match_the_lists(member: AsyncClient) -> None:
         "Tea": ["Tea"],
         "tagged": ["Tea"],
         "found": ["Tea", "Peas"],
+        "within": ["Peas"],
         "gone": ["Gone"],
     }
     stock = ({"item_id": tea["id"]}, {"location_id": chest["id"]}, {"low_stock": True}, {"expiring_soon": True})

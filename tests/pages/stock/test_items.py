@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from html import unescape
+from io import StringIO
 
 from httpx import AsyncClient
 
@@ -27,6 +30,28 @@ async def some_items(admin: AsyncClient) -> list[Json]:
     await new_stock(admin, items[0], shelf, 2, expiry_date="2020-01-01")
     await new_stock(admin, items[1], cellar, 3)
     return items
+
+
+async def test_files_of_a_list_have_what_it_has(admin: AsyncClient, browse: Browse) -> None:
+    await some_items(admin)
+    member = await browse("member")
+    [shelf] = [each["id"] for each in await get(admin, "/locations/") if each["name"] == "Shelf"]
+    for query, files in {
+        "": {"items": ["Flour <wheat>", "Sugar", "Nails"], "stock": ["Flour <wheat>", "Sugar"]},
+        f"?within={shelf}": {"items": ["Flour <wheat>"], "stock": ["Flour <wheat>"]},
+        "?cause=low_stock": {"stock": ["Flour <wheat>"]},
+        "?cause=expired": {"stock": ["Flour <wheat>"]},
+        "?cause=storage_mismatch": {},
+        "?storage_type=freezer": {"items": ["Sugar"]},
+        "?tag=baking": {"items": ["Flour <wheat>"]},
+        f"?within={shelf}&tag=baking&q=flo": {"items": ["Flour <wheat>"]},
+    }.items():
+        text = (await member.show(f"/items{query}")).text
+        links = re.findall(r'href="/(api/v1/exports/(\w+)\.csv[^"]*)" [^>]*download', text)
+        found = {name: await member.get(f"/{unescape(path)}") for path, name in links}
+        lines = {name: csv.DictReader(StringIO(answer.content.decode("utf-8-sig"))) for name, answer in found.items()}
+        assert {name: [row["name"] for row in rows] for name, rows in lines.items()} == files, query
+    assert "Expired and expiring stock as CSV" in (await member.show("/items?cause=expired")).text
 
 
 async def test_list_has_filters(admin: AsyncClient, browse: Browse) -> None:
