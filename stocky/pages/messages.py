@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 
+from stocky.pages.explanations import EXPLANATIONS
 from stocky.pages.languages import ENGLISH, Text, _, current
 
 MESSAGES: tuple[Text, ...] = (
@@ -531,6 +532,7 @@ MESSAGES: tuple[Text, ...] = (
     _("Reorganisation plan %(number)s"),
     _("%(name)s merged into %(other)s"),
     _("Merge of %(name)s undone"),
+    *EXPLANATIONS,
 )
 
 # What the samples in the questions about an import say.
@@ -564,8 +566,8 @@ def _translated(english: str, texts: tuple[Text, ...]) -> str:
             values = found.groupdict()
             if "samples" in values:
                 values["samples"] = "; ".join(_translated(each, _SAMPLES) for each in values["samples"].split("; "))
-            if "problem" in values:
-                values["problem"] = _translated(values["problem"], MESSAGES)
+            for inner in {"problem", "why"} & values.keys():
+                values[inner] = _translated(values[inner], MESSAGES)
             if "state" in values:
                 values["state"] = _translated(values["state"], _STATES)
             return str(text.with_values(values))

@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 from jinja2 import nodes
 
+from stocky.backup.archive.reading import content_warnings
+from stocky.backup.dump.foreign_objects import foreign_objects_warnings
+from stocky.barcodes.reader import read_here
 from stocky.catalogue.schemas import ItemChange, NewItem
 from stocky.imports.fields import FIELDS
 from stocky.pages.audit_words import FIELD_NAMES
+from stocky.pages.explanations import EXPLANATIONS
 from stocky.pages.import_forms import FIELD_WORDS
 from stocky.pages.languages import DIRECTORY, catalogue, current, gettext, ngettext, plural, preferred
 from stocky.pages.messages import message, translate
@@ -60,6 +64,19 @@ def test_every_field_of_an_item_has_a_name_in_the_history() -> None:
 
 def test_every_column_of_an_import_has_a_name() -> None:
     assert {field.name for field in FIELDS} <= FIELD_WORDS.keys(), "name it in stocky/pages/import_forms.py"
+    meanings = {field.meaning for field in FIELDS}
+    assert meanings <= {each.message for each in EXPLANATIONS}, "add it to stocky/pages/explanations.py"
+
+
+def test_warnings_and_wrong_barcodes_are_translated() -> None:
+    scanned = read_here("(01)04006381333932", ())
+    texts = [
+        scanned.problem or "",
+        *foreign_objects_warnings(["table notes"]),
+        *content_warnings(1, 2),
+        *content_warnings(3, 1),
+    ]
+    assert [text for text in texts if translate("de", text) == text] == []
 
 
 @pytest.mark.parametrize("language", words.TRANSLATED)
@@ -219,6 +236,20 @@ def test_messages_of_the_api_are_translated() -> None:
         (
             "The backup is damaged: something follows its last line",
             "Die Sicherung ist beschädigt: auf die letzte Zeile folgt etwas",
+        ),
+        (
+            "box 3 has 2 other things of type Screws; box 4 becomes empty",
+            "in Box 3 sind 2 andere Dinge vom Typ Screws; Box 4 wird leer",
+        ),
+        ("box 3 has another thing of tag M3, brass", "in Box 3 ist noch etwas mit dem Schlagwort M3, brass"),
+        ("12.5 of it are in Box 3 / 7 already", "12.5 davon sind schon in Box 3 / 7"),
+        (
+            "(17) 269999 is not a date; book it by the number alone",
+            "(17) 269999 ist kein Datum; nur mit der Nummer buchen",
+        ),
+        (
+            "Not in the backup, because these objects are not Stocky's: table notes",
+            "Nicht in der Sicherung, weil diese Objekte nicht von Stocky sind: table notes",
         ),
     ],
 )

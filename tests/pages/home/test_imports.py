@@ -96,6 +96,11 @@ async def test_what_is_no_table(content: bytes, reason: str, browse: Browse) -> 
     assert none.status_code == 400
 
 
+async def test_columns_are_explained_in_german(browse: Browse) -> None:
+    text = (await (await browse("member")).show("/import", headers={"Accept-Language": "de"})).text
+    assert "Die Seriennummer eines einzelnen Stücks" in text
+
+
 async def test_a_file_is_its_senders(browse: Browse) -> None:
     draft = (await upload(await browse("member"), b"name\nTea\n")).headers["location"]
     other = await browse("admin")

@@ -99,6 +99,8 @@ async def test_proposal_is_made_applied_once_and_undone(browse: Browse, member: 
     page = await proposal(browser, answer.headers["location"])
     assert "1 move" in page.text
     assert "Second" in page.text
+    german = (await browser.show("/plan/1", headers={"Accept-Language": "de"})).text
+    assert "5 davon sind schon in First" in german
     for _ in range(2):
         assert (await browser.submit("/plan/1/apply")).status_code == 303
     assert "now carry the things" in (await browser.show("/plan/1")).text
