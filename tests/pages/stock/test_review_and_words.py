@@ -32,6 +32,8 @@ async def test_stubs_are_named_one_after_another(member: Browser, admin: AsyncCl
     assert "96385074" in page.text
     assert "<dd>once, last" in page.text, "the undo is no scan"
     later = await member.show("/review?skip=1")
+    assert "2 scanned things have no name yet" in later.text
+    assert ">Later<" not in later.text
     assert "5901234123457" in later.text
     newest = (await get(admin, "/items/review"))[0]["item"]
     shown = {"skip": "0", "version": str(newest["version"])}
