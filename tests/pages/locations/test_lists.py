@@ -12,6 +12,7 @@ from httpx import AsyncClient
 from stocky import clock
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
+from tests.pages.markup import typed_fields
 
 pytestmark = pytest.mark.one_postgres
 Browse = Callable[[str], Awaitable[Browser]]
@@ -264,6 +265,9 @@ async def test_tick_without_a_location_asks_for_one(browse: Browse, member: Asyn
     await put(member, weekly, item_id=other["id"])
     assert (await browser.submit("/lists/1/location", {"location_id_text": "Nowhere"})).status_code == 422
     await browser.submit("/lists/1/location", {"location_id": shelf["id"]})
+    refused = await browser.submit("/lists/1/location", {"location_id": "", "location_id_text": "Nowhere"})
+    again = typed_fields(refused.text, "/lists/1/location")
+    assert again == {"location_id": "", "location_id_text": "Nowhere"}
     assert (await browser.show("/lists/1")).text.count("goes to Shelf") == 2
 
 
