@@ -18,6 +18,12 @@ SELECT id, name, description,
   FROM item_type
  WHERE id = :id;
 
+-- find_item_type --
+-- The id of the type with the key :name_key.
+SELECT id
+  FROM item_type
+ WHERE name_key = :name_key;
+
 -- has_item_type --
 -- A row if the type exists.
 SELECT 1
@@ -88,6 +94,12 @@ INSERT INTO tag (name, name_key, created_at, updated_at)
 VALUES (:name, :name_key, :created_at, :created_at)
 ON CONFLICT (name_key) DO NOTHING
 RETURNING id;
+
+-- find_tag --
+-- The id of the tag with the key :name_key.
+SELECT id
+  FROM tag
+ WHERE name_key = :name_key;
 
 -- find_tags --
 -- The existing tags with the keys :name_keys.

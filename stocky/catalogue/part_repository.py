@@ -30,6 +30,12 @@ async def get_item_type(read: Connection, type_id: int) -> ItemType:
     return item_type
 
 
+async def find_item_type(read: Connection, name: str) -> int | None:
+    """The id of the type of a name; None if there is none."""
+    found: int | None = await read.value("find_item_type", name_key=name_key(name))
+    return found
+
+
 async def list_item_types(
     read: Connection, *, skip: int, limit: int, pattern: str | None, listing: Listing | None = None
 ) -> list[ItemType]:
@@ -94,6 +100,12 @@ async def get_tag(read: Connection, tag_id: int) -> Tag:
     if tag is None:
         raise NotFound(f"There is no tag with id {tag_id}")
     return tag
+
+
+async def find_tag(read: Connection, name: str) -> int | None:
+    """The id of the tag of a name; None if there is none."""
+    found: int | None = await read.value("find_tag", name_key=name_key(name))
+    return found
 
 
 async def list_tags(

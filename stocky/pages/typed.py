@@ -16,12 +16,10 @@ from msgspec import Struct
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
-from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Item, ItemType, Location, Name, NewItemType, NewLocation
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid, NotFound
 from stocky.http.validation_messages import describe_error
-from stocky.names import name_key
 from stocky.pages.forms import Form, changed_values, parse_form, read_values
 from stocky.pages.pickers import pick_item, pick_location
 from stocky.schema import MAX_ID, LocationKind
@@ -87,11 +85,9 @@ async def find_type(tx: Connection, form: Form[Any], name: str, by: Principal) -
 async def known_type(read: Connection, form: Form[Any], name: str) -> ItemType | None:
     """The type of a picker; None for an empty field or a new name."""
     chosen, text = _ids(form, name)
-    if chosen is not None:
-        return await part_repository.get_item_type(read, chosen)
-    key = name_key(text)
-    types = await part_repository.list_item_types(read, skip=0, limit=50, pattern=like_pattern(key)) if key else []
-    return next((each for each in types if name_key(each.name) == key), None)
+    if chosen is None:
+        chosen = await part_repository.find_item_type(read, text)
+    return None if chosen is None else await part_repository.get_item_type(read, chosen)
 
 
 def as_id(text: str) -> int | None:

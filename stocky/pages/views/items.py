@@ -14,7 +14,7 @@ from stocky.alerts.attention import count_attention
 from stocky.alerts.schemas import AlertCause
 from stocky.auth.guards import readers
 from stocky.catalogue import location_repository, part_repository
-from stocky.catalogue.repository import ItemFilter, like_pattern
+from stocky.catalogue.repository import ItemFilter
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.errors import Invalid
@@ -100,7 +100,7 @@ async def show_items(
     # It is a part of the position, which the first page has not.
     cursor_day = cursor_day if after else None
     if type_id is None and type_id_text.strip():
-        type_id = await _type_named(read, type_id_text)
+        type_id = await part_repository.find_item_type(read, type_id_text)
     inputs, fields = await list_filters(read, type_id, field_filters(request))
     location = await _location(read, within, within_text)
     within = None if location is None else location.id
@@ -228,12 +228,6 @@ async def _location(read: Connection, within: int | None, text: str) -> Location
     await pick_location(read, typed, "within")
     chosen = typed["within"]
     return await location_repository.get_location(read, int(chosen[0])) if chosen else None
-
-
-async def _type_named(read: Connection, name: str) -> int | None:
-    key = name_key(name)
-    types = await part_repository.list_item_types(read, skip=0, limit=ROWS, pattern=like_pattern(key))
-    return next((each.id for each in types if name_key(each.name) == key), None)
 
 
 async def _type_name(read: Connection, type_id: int | None) -> str:

@@ -132,14 +132,13 @@ async def _other(tx: Connection, kind: Kind, form: Form[Any]) -> int:
     chosen = str(form.text("into")).strip()
     if kind == "types" and chosen.isascii() and chosen.isdigit() and 1 <= int(chosen[:17]) <= MAX_ID:
         return int(chosen[:17])
-    key = name_key(chosen or text)
-    if not key:
+    if not (chosen or text):
         raise Invalid("is required", field="into")
-    for each in await _words(tx, kind, key, 0):
-        if name_key(each.name) == key:
-            found: int = each.id
-            return found
-    raise Conflict("there is none of this name", field="into")
+    find = part_repository.find_tag if kind == "tags" else part_repository.find_item_type
+    found = await find(tx, chosen or text)
+    if found is None:
+        raise Conflict("there is none of this name", field="into")
+    return found
 
 
 async def _words(read: Connection, kind: Kind, search: str, skip: int) -> list[Any]:

@@ -214,6 +214,29 @@ async def test_words_are_renamed_combined_and_deleted(member: Browser, admin: As
         assert (await member.submit(f"/vocabulary/{kind}/{ids['Warm']}/delete")).status_code == 303
 
 
+@pytest.mark.parametrize("kind", ["tags", "types"])
+async def test_a_name_is_found_among_many_that_contain_it(member: Browser, admin: AsyncClient, kind: str) -> None:
+    async def add(name: str) -> int:
+        added: int = made(await admin.post(f"/{kind}", json={"name": name}))["id"]
+        return added
+
+    # In the order of names, they are all before it.
+    for number in range(52):
+        await add(f"A tool {number}")
+    tool, other = await add("Tool"), await add("Hammer")
+    item = await new_item(admin, "Saw", **({"tags": ["Hammer"]} if kind == "tags" else {"type_id": other}))
+    if kind == "types":
+        assert ">Saw<" not in (await member.show("/items?type_id_text=tool")).text
+    answer = await member.submit(f"/vocabulary/{kind}/{other}/combine", {"into_text": "tool"})
+    assert answer.status_code == 303, answer.text
+    now = await get(admin, f"/items/{item['id']}")
+    assert now["tags"] == ["Tool"] if kind == "tags" else now["type_id"] == tool
+    if kind == "types":
+        fields = {"name": "Drill", "type_id_text": "TOOL", "default_storage_type": "other"}
+        added = await member.submit("/items/new", fields)
+        assert added.status_code == 303, added.text
+
+
 async def test_fields_of_a_type(member: Browser, admin: AsyncClient) -> None:
     page = await member.show("/vocabulary/types/1")
     assert "/vocabulary/fields/1" in page.text
