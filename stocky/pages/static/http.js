@@ -37,7 +37,7 @@ export function signIn() {
 }
 
 // False if there is no new token. Throws Problem for the session of another user.
-async function renewToken() {
+export async function renewToken() {
   const response = await fetch(`${root.dataset.base.replace(/\/$/, "")}/session`, { headers: { accept: "application/json" } });
   if (!response.ok) return false;
   const { user, csrf } = await response.json();

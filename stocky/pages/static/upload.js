@@ -1,6 +1,6 @@
 // Owns file uploads: the names of the chosen files, and the progress of sending, which fetch does not report.
 import { explain } from "./forms.js";
-import { Problem, signIn, word } from "./http.js";
+import { Problem, renewToken, signIn, word } from "./http.js";
 
 export function show(input) {
   input.closest("[data-drop]").querySelector(".chosen").textContent = [...input.files].map((file) => file.name).join(", ");
@@ -10,6 +10,10 @@ export function show(input) {
 export function send(form) {
   if (form.ariaBusy) return;
   form.ariaBusy = "true";
+  attempt(form, true);
+}
+
+function attempt(form, mayRenew) {
   const bar = form.querySelector("progress");
   const request = new XMLHttpRequest();
   const ended = () => {
@@ -31,7 +35,13 @@ export function send(form) {
     ended();
     explain(form, new Problem(0, { detail: word("network") }));
   });
-  request.addEventListener("load", () => {
+  request.addEventListener("load", async () => {
+    // The token of a page that was open for long may be old.
+    if (request.status === 403 && mayRenew) {
+      const renewed = await renewToken().catch((error) => error);
+      if (renewed === true) return attempt(form, false);
+      if (renewed.status === 401) return signIn();
+    }
     ended();
     if (request.status < 400) return location.assign(request.responseURL || location.href);
     if (request.status === 401) return signIn();

@@ -96,6 +96,20 @@ async def test_a_table_is_imported_with_progress(opener: Opener, tmp_path: Path)
     await page.get_by_text("of this import are undone").wait_for()
 
 
+async def test_upload_renews_an_old_token(opener: Opener, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("name,quantity,location\nTea,1,Cellar\n", "utf-8")
+    page = await opener("/import", "member")
+    await page.evaluate(
+        """() => {
+            document.querySelector('meta[name="csrf"]').content = "old";
+            for (const field of document.querySelectorAll('input[name="csrf"]')) field.value = "old";
+        }"""
+    )
+    await page.set_input_files('input[type="file"]', table)
+    await page.wait_for_url("**/import/files/*")
+
+
 async def test_the_theme_is_chosen_for_the_device(opener: Opener) -> None:
     page = await opener("/me", "reader")
     await page.get_by_label("Dark").check()
