@@ -37,6 +37,8 @@ from stocky.settings.repository import get_settings
 
 T = TypeVar("T")
 CODE_ATTEMPTS = 100
+# A form that is sent again is found among so many items of its sender.
+_LAST_ADDED = 20
 # What the name of an item begins with that a scan of an unknown barcode created.
 UNNAMED = "Unknown "
 # The fields that alerts depend on or contain.
@@ -208,8 +210,12 @@ async def list_items(tx: Connection, wanted: ItemFilter, *, skip: int, limit: in
     return list((await items_by_id(tx, [row[0] for row in rows])).values())
 
 
-async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | None = None) -> Item:
+async def add_item(
+    tx: Connection, new: NewItem, by: Principal, *, code: str | None = None, event_id: str | None = None
+) -> Item:
     """Adds an item with its code (by default a new one), barcodes, tags and the values of its fields.
+
+    An `event_id` is in its audit entry, where `find_item_added_with` finds it.
 
     Raises Conflict for a code or barcode that another item has, Invalid for a missing type or a value that does not fit
     its field.
@@ -239,8 +245,18 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
     await set_values(tx, item_id, new.type_id, new.fields)
     if new.min_quantity is not None:
         await evaluate_alerts(tx, [item_id])
-    await audit.record(tx, by, "created", "item", item_id, {"name": new.name})
+    details = {"name": new.name} if event_id is None else {"name": new.name, "event_id": event_id}
+    await audit.record(tx, by, "created", "item", item_id, details)
     return await get_item(tx, item_id)
+
+
+async def find_item_added_with(tx: Connection, event_id: str, by: Principal) -> Item | None:
+    """The item that `by` added with an `event_id`, among the last ones; None if there is none."""
+    wanted = audit.AuditFilter(by.id, "created", "item")
+    for entry in await audit.list_audit_entries(tx, wanted, skip=0, limit=_LAST_ADDED):
+        if entry.details.get("event_id") == event_id:
+            return await get_item(tx, int(entry.subject_id or 0))
+    return None
 
 
 async def change_item(

@@ -185,7 +185,8 @@ def describe(
 
     `names` are by field and id, and `subjects`, today's names of what entries are about, by kind and id.
     """
-    details = dict(entry.details)
+    # The id of a form tells nothing to people.
+    details = {field: value for field, value in entry.details.items() if field != "event_id"}
     name = next((str(details.pop(field)) for field in _NAMES if details.get(field)), "")
     if not name:
         subject_id = entry.subject_id or ""

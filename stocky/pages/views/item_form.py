@@ -158,12 +158,12 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
         except msgspec.ValidationError:
             new.barcodes = [Barcode(data.barcode)]
     async with database.transaction() as tx:
-        if (made := await _made_before(tx, data.event_id)) is not None:
+        if (made := await _made_before(tx, data.event_id, by)) is not None:
             return made
         item_type = await find_type(tx, form, "type_id", by)
         new.type_id = None if item_type is None else item_type.id
         new.fields = await read_inputs(tx, form, new.type_id, None)
-        item = await catalogue.add_item(tx, new, by)
+        item = await catalogue.add_item(tx, new, by, event_id=None if data.quantity else data.event_id)
         if location is not None and data.quantity:
             stock = NewSku(
                 item_id=item.id,
@@ -179,14 +179,14 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
     return item
 
 
-async def _made_before(tx: Connection, event_id: str | None) -> Item | None:
-    """The item whose first stock was booked with this event_id: the answer to the form was lost."""
+async def _made_before(tx: Connection, event_id: str | None, by: Principal) -> Item | None:
+    """The item that was added with this event_id, or whose first stock was: the answer to the form was lost."""
     if event_id is None:
         return None
     try:
         event = await stock_repository.get_event_by_event_id(tx, event_id)
     except NotFound:
-        return None
+        return await catalogue.find_item_added_with(tx, event_id, by)
     return await catalogue.get_item(tx, event.item_id)
 
 

@@ -81,6 +81,19 @@ async def test_new_item_with_stock_is_added_once(editor: Browser, admin: AsyncCl
     assert len(await get(admin, "/items/")) == 2
 
 
+async def test_new_item_without_stock_is_added_once(editor: Browser, browse: Browse, admin: AsyncClient) -> None:
+    tea = {"name": "Tea", "event_id": "form-7f3a"}
+    for _ in range(2):
+        answer = await editor.submit("/items/new", tea)
+        assert answer.headers["location"] == "/items/1?done=added"
+    await editor.submit("/items/new", tea | {"event_id": "second"})
+    boss = await browse("admin")
+    await boss.submit("/items/new", tea)
+    assert [each["name"] for each in await get(admin, "/items/")] == ["Tea"] * 3
+    page = (await boss.show("/audit?subject=item")).text
+    assert "form-7f3a" not in page
+
+
 async def test_a_refused_new_item_leaves_nothing_for_the_next_one(editor: Browser, admin: AsyncClient) -> None:
     shelf = await new_location(admin)
     drill = {"name": "Drill", "location_id": shelf["id"], "quantity": "2", "serial": "X1"}
