@@ -330,3 +330,19 @@ async def test_nothing_scrolls_sideways(opener: Opener) -> None:
     for path in ("/items", "/items/1", "/items/1/stock/new", "/items/new", "/items/1/edit", "/review", "/vocabulary"):
         await page.goto(path)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+async def test_save_of_the_long_form_is_in_view_and_covers_no_field(opener: Opener) -> None:
+    page = await opener("/items/new", "member", width=390, height=844)
+    save = page.get_by_role("button", name="Save", exact=True)
+    await save.wait_for()
+    is_free = """(element) => {
+        const { left, top, width, height } = element.getBoundingClientRect();
+        return element.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+    }"""
+    assert await save.evaluate(is_free)
+    for label in ("Serial number", "Keeps once opened", "Tags"):
+        field = page.get_by_label(label)
+        await field.focus()
+        assert await field.evaluate(is_free), label
+        assert await save.evaluate(is_free), label
