@@ -33,10 +33,10 @@ _TYPES = {
     ".woff2": "font/woff2",
 }
 _COMPRESSED_ALREADY = frozenset({".ico", ".png", ".woff2"})
-# What is removed before serving: indentation, comments of style sheets and, in scripts, comments on lines of their own.
-# Line numbers in error messages stay right. A test checks that none of it is inside a string.
+# What is removed before serving: indentation; of style sheets comments and line breaks; of scripts comments on lines of
+# their own, so that line numbers in error messages stay right. A test checks that nothing else is changed by it.
 _FOR_READERS = {
-    ".css": re.compile(rb"/\*.*?\*/|^[ \t]+", re.MULTILINE | re.DOTALL),
+    ".css": re.compile(rb"/\*.*?\*/|^[ \t]+|\n", re.MULTILINE | re.DOTALL),
     ".js": re.compile(rb"^[ \t]*//.*|^[ \t]+", re.MULTILINE),
 }
 _IMPORT = re.compile(rb'^import .* from "\./([\w.-]+)";', re.MULTILINE)
