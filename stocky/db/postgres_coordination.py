@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -31,6 +30,12 @@ _PAUSE = "stocky_pause"
 _LEDGER = "stocky_ledger"
 RETRY_SECONDS = 0.5
 REQUEST_EVERY_SECONDS = 0.25
+# Whether another process waits for exclusive access. A key of 64 bits is in two columns.
+_IS_AWAITED = """
+    SELECT EXISTS (SELECT 1 FROM pg_locks
+                    WHERE locktype = 'advisory' AND classid = 0 AND objid = $1 AND objsubid = 1
+                      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                      AND mode = 'ExclusiveLock' AND NOT granted)"""
 # A little longer than a process may take to drain its gate.
 PAUSE_SECONDS = DRAIN_SECONDS + 5
 # Between heartbeats on the connection that holds the lock; a lost one is noticed then at the latest.
@@ -48,8 +53,6 @@ class ServingLease:
         # Called when any process has written to the ledger: this connection is always listening.
         self._on_commit = on_commit
         self._pause_requested = asyncio.Event()
-        # The ids of the last request to pause, and of that for which this process gave its share back.
-        self._request_id = self._granted_id = ""
         self._task = supervisor.task(
             "presence", self._keep, lambda: asyncio.sleep(0), retry_seconds=RETRY_SECONDS, is_endless=True
         )
@@ -86,7 +89,7 @@ class ServingLease:
             await connection.add_listener(_PAUSE, self._request_pause)
             await connection.add_listener(_LEDGER, self._on_commit)
             # Noticed at once, not at the next heartbeat: another process may get exclusive access from now on.
-            connection.add_termination_listener(lambda _: self._pause_requested.set())
+            connection.add_termination_listener(self._request_pause)
             while True:
                 await self._hold(connection)
         except Exception:
@@ -109,6 +112,10 @@ class ServingLease:
             if connection.is_closed():
                 # Not a request to pause: the share is lost with the connection.
                 raise ConnectionError("the server closed it")
+            if not await connection.fetchval(_IS_AWAITED, SERVING, timeout=CONNECT_SECONDS):
+                # The request is repeated until it is granted. This one arrived after that, and a pause now would answer
+                # requests with 503 for nothing; or it arrived before the other process waits, and comes again.
+                continue
             # Raises below if the connection is lost meanwhile; the gate is closed by then.
             self._gate.pause()
             try:
@@ -118,7 +125,6 @@ class ServingLease:
                 # The other may have ended the connection by now, and taken the lock, without this process noticing.
                 await connection.execute("SELECT 1", timeout=CONNECT_SECONDS)
                 continue
-            self._granted_id = self._request_id
             await connection.execute("SELECT pg_advisory_unlock_shared($1::bigint)", SERVING)
             # The gate stays closed until there is a share again.
             return
@@ -138,12 +144,7 @@ class ServingLease:
                 return
             await connection.execute("SELECT 1", timeout=CONNECT_SECONDS)
 
-    def _request_pause(self, _connection: Any, _pid: int, _channel: str, request_id: str) -> None:
-        # The request is repeated until it is granted: one that arrives late, after the share was given and taken
-        # again, would stop the requests of this process for nothing. Earlier versions send no id.
-        if request_id and request_id == self._granted_id:
-            return
-        self._request_id = request_id
+    def _request_pause(self, *_: object) -> None:
         self._pause_requested.set()
 
 
@@ -200,12 +201,11 @@ async def exclusive_access(session_url: str, gate: Gate) -> AsyncIterator[Any]:
 
 
 async def _request_pauses(locked: asyncio.Task[Any], caller: Any) -> None:
-    request_id = uuid.uuid4().hex
     try:
         async with asyncio.timeout(PAUSE_SECONDS):
             while not locked.done():
                 # The exclusive request is queued already, so a share given back is not granted again before it.
-                await caller.execute("SELECT pg_notify($1, $2)", _PAUSE, request_id)
+                await caller.execute(f"NOTIFY {_PAUSE}")
                 await asyncio.wait([locked], timeout=REQUEST_EVERY_SECONDS)
             await locked
     except TimeoutError:
