@@ -31,7 +31,7 @@ SELECT pg_try_advisory_xact_lock(77862603, hashtext(CAST(:key AS TEXT)));
 SELECT id FROM job WHERE id = :id FOR UPDATE;
 
 -- list_jobs --
--- Jobs, newest first; with :user_id those with this id in their parameters.
+-- Jobs, newest first; with :user_id those with this id in their parameters, with :since those created since then.
 SELECT id, kind, status, phase, done, total, unit, result AS result_json, error, error_status, attempts, max_attempts,
        created_by, created_at, started_at, finished_at, parameters AS parameters_json, priority, concurrency_key,
        run_after, cancel_requested_at, dismissed_at,
@@ -41,6 +41,7 @@ SELECT id, kind, status, phase, done, total, unit, result AS result_json, error,
  WHERE (CAST(:status AS TEXT) IS NULL OR status = :status)
    AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)
    AND (CAST(:user_id AS BIGINT) IS NULL OR CAST(CAST(parameters AS JSON) ->> 'user_id' AS BIGINT) = :user_id)
+   AND (CAST(:since AS TIMESTAMPTZ) IS NULL OR created_at >= :since)
    AND (CAST(:dismissed AS BOOLEAN) IS NULL OR (dismissed_at IS NOT NULL) = CAST(:dismissed AS BOOLEAN))
  ORDER BY /* sort: id; kind; status; created_at; started_at = started_at NULLS LAST;
              finished_at = finished_at NULLS LAST */

@@ -322,11 +322,15 @@ async def list_jobs(
     status: JobStatus | None = None,
     kind: str | None = None,
     user_id: int | None = None,
+    since: datetime | None = None,
     dismissed: bool | None = None,
     listing: Listing | None = None,
 ) -> list[Job]:
-    """Jobs, newest first or in the order of `listing`; `user_id` is the parameter of that name."""
-    filters = {"status": status, "kind": kind, "user_id": user_id, "dismissed": dismissed}
+    """Jobs, newest first or in the order of `listing`.
+
+    `user_id`: with this id in their parameters; `since`: when they were created at the earliest.
+    """
+    filters = {"status": status, "kind": kind, "user_id": user_id, "since": since, "dismissed": dismissed}
     rows = await read.page("list_jobs", _Row, listing, skip=skip, limit=limit, **filters)
     return [_job(row, read.dialect) for row in rows]
 

@@ -13,6 +13,7 @@ from stocky.errors import Unavailable
 from stocky.imports import repository
 from stocky.jobs import kinds
 from stocky.stock.consistency import find_faults
+from tests.architecture.schema import run_beside
 from tests.imports.importing import KITCHEN, begin, counts, ended, failed, imported, stock_of, table
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
 from tests.people import PASSWORD
@@ -326,6 +327,17 @@ async def test_imports_stay_with_their_user_when_usernames_change(
     headers = {"X-API-Key": key}
     assert (await member.get("/imports", headers=headers)).json() == []
     refused(await member.get(f"/imports/{own['job_id']}/report.csv", headers=headers), 404, "no import")
+
+
+async def test_import_is_not_of_a_later_user_with_the_same_id(
+    member: AsyncClient, signed_in_admin: AsyncClient, config: Config
+) -> None:
+    own = await imported(member, "name\nTea\n")
+    # A restore keeps jobs and replaces users: their ids are given again, to users who are newer than the job.
+    await run_beside(config, f"UPDATE job SET created_at = '2000-01-01T00:00:00Z' WHERE id = {own['job_id']}")
+    assert await get(member, "/imports") == []
+    refused(await member.get(f"/imports/{own['job_id']}/report.csv"), 404, "no import")
+    assert [job["id"] for job in await get(signed_in_admin, "/imports")] == [own["job_id"]]
 
 
 async def test_import_is_in_the_audit_trail(member: AsyncClient, admin: AsyncClient) -> None:
