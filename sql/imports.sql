@@ -86,6 +86,12 @@ SELECT id, action, subject, subject_id, details AS details_json
  ORDER BY id DESC
  LIMIT :limit;
 
+-- list_types_of_import --
+-- The ids of the item types that an import created.
+SELECT CAST(subject_id AS BIGINT)
+  FROM audit_entry
+ WHERE request_id = :import_id AND action = 'created' AND subject = 'item_type';
+
 -- list_import_events --
 -- The events of an import that are not undone, newest first, with ids below :before.
 SELECT event.id, event.sku_id

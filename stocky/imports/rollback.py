@@ -61,6 +61,8 @@ class ImportRollback:
         self._done = TakenBack()
         # The SKUs of events that were not undone.
         self._left_skus: set[int] = set()
+        # The item types that the import created.
+        self._types: set[int] = set()
 
     async def run(self, report: ProgressCallback) -> TakenBack:
         """Rolls back; returns what was restored and what was not. A restarted rollback continues."""
@@ -84,6 +86,8 @@ class ImportRollback:
             report("rolling back", self._done.stock_events, None, "events")
 
     async def _restore(self, report: ProgressCallback) -> None:
+        async with self._database.read() as read:
+            self._types = {row[0] for row in await read.rows("list_types_of_import", import_id=self._import_id)}
         async for page in _pages(self._database, self._import_id, "list_import_entries", Entry):
             for entry in page:
                 await self._restore_one(entry)
@@ -116,8 +120,10 @@ class ImportRollback:
             return False
         if item.version > 1:
             raise Conflict(f"{item.name} ({item.code}) was changed since it was created")
-        # Frees its barcodes for another attempt, and its type to be removed.
-        change = ItemChange(is_active=False, upc=None, barcodes=[], type_id=None)
+        # Frees its barcodes for another attempt, and a type of the import to be removed.
+        change = ItemChange(is_active=False, upc=None, barcodes=[])
+        if item.type_id in self._types:
+            change.type_id = None
         await catalogue.change_item(tx, item.id, change, self._by)
         return True
 

@@ -155,7 +155,7 @@ class Imports:
         """The user's own import, or any for an admin. Raises NotFound."""
         with suppress(NotFound):
             job = await self._jobs.look(job_id)
-            if job.kind == KIND and (by.role is Role.ADMIN or await self._user_of(job_id) == by.id):
+            if job.kind == KIND and (by.role is Role.ADMIN or await self._is_of(job, by)):
                 return job
         raise NotFound(f"There is no import with id {job_id}")
 
@@ -163,13 +163,19 @@ class Imports:
         self, read: Connection, by: Principal, *, skip: int, limit: int, listing: Listing | None = None
     ) -> list[Job]:
         """The user's own imports, or all for an admin, newest first or in the order of `listing`."""
-        own = None if by.role is Role.ADMIN else by.id
-        return await list_jobs(read, skip=skip, limit=limit, kind=KIND, user_id=own, listing=listing)
+        if by.role is Role.ADMIN:
+            return await list_jobs(read, skip=skip, limit=limit, kind=KIND, listing=listing)
+        since = by.user.created_at
+        return await list_jobs(read, skip=skip, limit=limit, kind=KIND, user_id=by.id, since=since, listing=listing)
 
-    async def _user_of(self, job_id: int) -> object:
-        """The id of the user who started an import: a username may be another user's now. Raises NotFound."""
+    async def _is_of(self, job: Job, by: Principal) -> bool:
+        """Whether the user started the import. Raises NotFound.
+
+        A username may be another user's now, and after a restore, which keeps jobs, an id may be that of a new user.
+        """
         async with self._database.read() as read:
-            return (await get_job_parameters(read, job_id)).get("user_id")
+            user_id = (await get_job_parameters(read, job.id)).get("user_id")
+        return user_id == by.id and job.created_at >= by.user.created_at
 
     async def find_file(self, job_id: int, name: str, by: Principal) -> Path:
         """A report file of an import that has ended. Raises NotFound."""
@@ -315,10 +321,14 @@ class Imports:
         return by
 
     async def _roll_back(self, order: ImportOrder, by: Principal, report: ProgressCallback) -> TakenBack | None:
-        """Rolls back what any attempt of this import wrote; None when there is nothing.
+        """Rolls back what any attempt of this import wrote; None when there is nothing, or when it filled its project.
 
         Also for a user who may no longer change stock: an attempt may have been killed while it wrote.
         """
+        if order.options.fills_project:
+            async with self._database.read() as read:
+                if await read.value("find_imported_project", import_id=order.import_id) is not None:
+                    return None
         taken = await ImportRollback(self._database, self._recorder, order.import_id, by).run(report)
         return None if taken == TakenBack() else taken
 

@@ -40,6 +40,15 @@ async def test_rollback_removes_created_item_types(member: AsyncClient, config: 
     assert await find_faults(config) == []
 
 
+@pytest.mark.usefixtures("flour")
+async def test_rollback_leaves_items_their_type_of_before(member: AsyncClient) -> None:
+    hardware = made(await member.post("/types/", json={"name": "Hardware"}))
+    report = await imported(member, ROWS, stock="add")
+    assert (report["applied"], report["taken_back"]["left"]) == (False, [])
+    (nut,) = await get(member, "/items/", is_active=False)
+    assert (nut["name"], nut["type_id"]) == ("Nut", hardware["id"])
+
+
 @pytest.mark.parametrize("change", ["item", "description", "field"])
 async def test_rollback_leaves_item_types_in_use(
     change: str, member: AsyncClient, flour: Json, monkeypatch: pytest.MonkeyPatch
