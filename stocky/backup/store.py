@@ -403,8 +403,8 @@ class Store:
     def keep_last(self, count: int, reasons: Iterable[Reason] = COUNTED) -> list[StoredBackup]:
         """Deletes all but the newest `count` backups of each reason; returns the deleted ones.
 
-        The newest verified backup and the one just made always stay, whatever their dates, and those that an increment
-        that stays needs.
+        The newest `count` verified ones stay too, at least one, whatever untested ones there are; and the one just
+        made, whatever its date, and those that an increment that stays needs.
         """
         with self._lock:
             return self._keep_last(count, reasons)
@@ -415,8 +415,8 @@ class Store:
         held = self._holds(stored)
         for reason in reasons:
             backups = [each for each in stored if each.reason is reason]
-            good = next((each.id for each in backups if each.is_good), None)
-            protected = {good, self._just_made.get(reason), *held}
+            good = [each.id for each in backups if each.is_good][: max(count, 1)]
+            protected = {*good, self._just_made.get(reason), *held}
             removed += [each for each in backups[count:] if each.id not in protected and not self._tested[each.id]]
         removed = without_needed(removed, stored)
         for backup in removed:

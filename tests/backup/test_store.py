@@ -192,6 +192,13 @@ def test_retention_keeps_newest_and_last_verified_backup(store: Store) -> None:
     }
 
 
+def test_untested_backups_push_out_no_verified_ones(store: Store) -> None:
+    good = [add(store, NOON + timedelta(days=day), verified_at=NOON) for day in range(3)]
+    untested = [add(store, NOON + timedelta(days=day)) for day in range(3, 9)]
+    removed = store.keep_last(2)
+    assert {each.id for each in removed} == {good[0].id, *(each.id for each in untested[:4])}
+
+
 def test_backup_that_another_process_removes_stops_no_retention(store: Store) -> None:
     other = Store(store.directory)
 
