@@ -16,7 +16,7 @@ from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Barcode, BarcodeText, Item, ItemChange, Location, NewItem, Upc
 from stocky.db import Connection, Database
-from stocky.errors import Invalid, NotFound
+from stocky.errors import Conflict, Invalid, NotFound
 from stocky.http.parameters import PathId
 from stocky.pages.choices import OVERSELL_POLICIES, STORAGE_TYPES
 from stocky.pages.done import done_with_item
@@ -158,7 +158,7 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
         except msgspec.ValidationError:
             new.barcodes = [Barcode(data.barcode)]
     async with database.transaction() as tx:
-        if (made := await _made_before(tx, data.event_id, by)) is not None:
+        if (made := await _made_before(tx, data, by)) is not None:
             return made
         item_type = await find_type(tx, form, "type_id", by)
         new.type_id = None if item_type is None else item_type.id
@@ -179,15 +179,22 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
     return item
 
 
-async def _made_before(tx: Connection, event_id: str | None, by: Principal) -> Item | None:
-    """The item that was added with this event_id, or whose first stock was: the answer to the form was lost."""
-    if event_id is None:
+async def _made_before(tx: Connection, data: FirstItem, by: Principal) -> Item | None:
+    """The item that was added with this event_id, or whose first stock was: the answer to the form was lost.
+
+    Raises Conflict when the form was changed since: nothing of that would be saved.
+    """
+    if data.event_id is None:
         return None
     try:
-        event = await stock_repository.get_event_by_event_id(tx, event_id)
+        event = await stock_repository.get_event_by_event_id(tx, data.event_id)
     except NotFound:
-        return await catalogue.find_item_added_with(tx, event_id, by)
-    return await catalogue.get_item(tx, event.item_id)
+        item, quantity = await catalogue.find_item_added_with(tx, data.event_id, by), 0.0
+    else:
+        item, quantity = await catalogue.get_item(tx, event.item_id), event.delta
+    if item is not None and (item.name != data.name or quantity != (data.quantity or 0)):
+        raise Conflict(f"This form was sent before and added {item.name} ({item.code}); change that item instead")
+    return item
 
 
 def _changes(data: ChangedItem, item: Item, type_id: int | None) -> ItemChange:

@@ -94,6 +94,22 @@ async def test_new_item_without_stock_is_added_once(editor: Browser, browse: Bro
     assert "form-7f3a" not in page
 
 
+@pytest.mark.parametrize("quantity", ["", "2"])
+async def test_new_item_that_was_changed_before_it_is_sent_again_is_refused(
+    quantity: str, editor: Browser, admin: AsyncClient
+) -> None:
+    shelf = await new_location(admin)
+    tea = {"name": "Tea", "location_id": shelf["id"], "quantity": quantity, "event_id": "first"}
+    assert (await editor.submit("/items/new", tea)).status_code == 303
+    for change in ({"name": "Green tea"}, {"quantity": "3"}):
+        answer = await editor.submit("/items/new", tea | change)
+        assert answer.status_code == 409
+        assert "This form was sent before and added Tea" in answer.text
+    assert [(each["name"], each["total_quantity"]) for each in await get(admin, "/items/")] == [
+        ("Tea", float(quantity or 0))
+    ]
+
+
 async def test_a_refused_new_item_leaves_nothing_for_the_next_one(editor: Browser, admin: AsyncClient) -> None:
     shelf = await new_location(admin)
     drill = {"name": "Drill", "location_id": shelf["id"], "quantity": "2", "serial": "X1"}
