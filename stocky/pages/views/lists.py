@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Request, get, post
@@ -18,7 +19,7 @@ from stocky.pages.list_units import read_units
 from stocky.pages.parameters import PageNumber
 from stocky.pages.rendering import Html, page, see_other
 from stocky.shopping import repository
-from stocky.shopping.schemas import Duplication, ListChange, NewList
+from stocky.shopping.schemas import Duplication, ListChange, ListLogEntry, NewList
 
 PAGE = 50
 
@@ -112,6 +113,7 @@ async def show_list_log(
         "list-log.html",
         shopping_list=shopping_list,
         log=log[:PAGE],
+        undoable=_undoable(log[:PAGE]),
         units=units,
         page_number=page_number,
         has_more=len(log) > PAGE,
@@ -133,6 +135,17 @@ async def _page(
         form=form,
         done=_done(request),
     )
+
+
+def _undoable(log: Sequence[ListLogEntry]) -> dict[int, tuple[str, int]]:
+    """By the newest entry of each request that can be undone: its batch, and how many entries of the log are of it."""
+    undone = {each.details.get("undoes") for each in log}
+    batches = [each.details.get("batch_id") for each in log]
+    found: dict[int, tuple[str, int]] = {}
+    for each, batch in zip(log, batches, strict=True):
+        if batch and batch not in undone and all(batch != known for known, _ in found.values()):
+            found[each.id] = (batch, batches.count(batch))
+    return found
 
 
 def _done(request: Request[Any, Any, Any]) -> Done | None:

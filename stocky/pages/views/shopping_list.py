@@ -218,7 +218,7 @@ def _done(request: Request[Any, Any, Any], list_id: int) -> Done | None:
         if done == "filled":
             text = plural("%(num)s entry was added or raised.", "%(num)s entries were added or raised.", int(number))
         elif query.get("changed", "0") == "0":
-            text = _("Undone: the list is as before.")
+            text = _("Undone")
         else:
             text = _("Undone, except for entries that were changed since.")
     if text is None:
