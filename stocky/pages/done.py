@@ -20,7 +20,9 @@ _ITEMS: dict[str, Callable[[int], Text]] = {
     "listed": lambda count: plural("%(num)s item is on the list", "%(num)s items are on the list", count),
     "hidden": lambda count: plural("%(num)s item is hidden", "%(num)s items are hidden", count),
     "shown": lambda count: plural("%(num)s item is shown again", "%(num)s items are shown again", count),
-    "undone": lambda count: plural("%(num)s change is undone", "%(num)s changes are undone", count),
+    "undone": lambda count: plural(
+        "The change of %(num)s item is undone", "The changes of %(num)s items are undone", count
+    ),
 }
 
 _ITEM: dict[str, Text] = {

@@ -61,7 +61,9 @@ MESSAGES: tuple[Text, ...] = (
     # Of items.
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
     _("There is no location %(text)s; type its whole name or path"),
-    _("There is no person %(text)s; type the whole name, or add a new person"),
+    _("There is no person %(text)s yet; to add it, choose that in the list of suggestions"),
+    _("There is no location %(text)s yet; to add it, choose that in the list of suggestions"),
+    _("This form was sent before and added %(name)s (%(code)s); change that item instead"),
     _("there is nothing to move: no stock, or all of it is there already"),
     _("there is nothing to move: the rest is lent; return it first"),
     _("choose one of the list"),
@@ -455,8 +457,6 @@ MESSAGES: tuple[Text, ...] = (
     _("%(name)s holds stock; move it somewhere else, then change the kind"),
     _("Other locations are in %(path)s: %(names)s. Move them out, then change the kind"),
     # Of locations, lists and projects.
-    _("There is no item %(text)s; type its whole name, its code or a barcode"),
-    _("There is no location %(text)s; type its whole name or path"),
     _("It is there already; choose another location"),
     _("Something was booked here since the page was loaded; look again, then book it"),
     _("There is nothing to move in %(name)s"),

@@ -44,11 +44,16 @@ async def read_item_or_words(request: Request[Any, Any, Any], database: Database
 
 
 async def pick_location(
-    read: Connection, typed: Typed, name: str = "location_id", kind: LocationKind | None = None
+    read: Connection,
+    typed: Typed,
+    name: str = "location_id",
+    kind: LocationKind | None = None,
+    *,
+    may_add: bool = False,
 ) -> None:
     """Sets `name` to the id of the location whose name or path was typed. Raises Invalid when it is not one.
 
-    With a `kind`, a part of a name finds only locations of it.
+    With a `kind`, a part of a name finds only locations of it. `may_add`: the picker suggests to add it.
     """
     text = _text_to_find(typed, name)
     if text:
@@ -59,7 +64,7 @@ async def pick_location(
         except NotFound:
             near = await location_repository.list_locations(read, skip=0, limit=2, search=text, kind=kind)
             if len(near) != 1:
-                raise Invalid(_no_location(text[:100], kind), field=name) from None
+                raise Invalid(_no_location(text[:100], kind, may_add=may_add), field=name) from None
             found = near[0]
         typed[name] = [str(found.id)]
 
@@ -91,9 +96,10 @@ def _begins(location: Location, text: str) -> bool:
     return bool(text) and location.name.casefold().startswith(text.casefold())
 
 
-def _no_location(text: str, kind: LocationKind | None) -> str:
-    if kind is LocationKind.PERSON:
-        return f"There is no person {text!r}; type the whole name, or add a new person"
+def _no_location(text: str, kind: LocationKind | None, *, may_add: bool) -> str:
+    if may_add:
+        what = "person" if kind is LocationKind.PERSON else "location"
+        return f"There is no {what} {text!r} yet; to add it, choose that in the list of suggestions"
     return f"There is no location {text!r}; type its whole name or path"
 
 

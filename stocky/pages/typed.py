@@ -50,7 +50,7 @@ async def find_location(
         form.values[name] = [str(added.id)]
         return added
     async with database.read() as read:
-        await pick_location(read, form.values, name, kind if kind is LocationKind.PERSON else None)
+        await pick_location(read, form.values, name, kind if kind is LocationKind.PERSON else None, may_add=True)
         return await location_repository.get_location(read, _chosen(form, name))
 
 

@@ -43,6 +43,7 @@ export async function renewToken() {
   const { user, csrf } = await response.json();
   // Another user signed in: this page must not send in their name.
   if (user.id !== Number(token.dataset.user)) throw new Problem(401);
+  if (csrf === token.content) return false;
   token.content = csrf;
   for (const field of document.querySelectorAll('input[name="csrf"]')) field.value = token.content;
   return true;

@@ -77,6 +77,8 @@ export function attach(input) {
     }
     timer = setTimeout(search, WAIT);
   });
+  // The list was closed, and a press on the field asks for it again.
+  input.addEventListener("click", () => { if (list.hidden && !id.value && document.activeElement === input) search(); });
   input.addEventListener("keydown", (event) => {
     const all = options();
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {

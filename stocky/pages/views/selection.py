@@ -113,7 +113,7 @@ async def undo_batch(request: Request[Any, Any, Any], recorder: Recorder, user: 
     """Undoes the batch of an action."""
     data = checked(await read_form(request, Batch))
     undone = await service.undo(recorder, None, user, batch=data.batch_id)
-    return see_other(request, "/items", done="undone", count=len({each.transfer_id or each.id for each in undone}))
+    return see_other(request, "/items", done="undone", count=len({each.item_id for each in undone}))
 
 
 async def _move(database: Database, recorder: Recorder, form: Form[Chosen], by: Principal) -> tuple[int, str]:

@@ -67,7 +67,7 @@ async def book_counts(
     counted, errors = _read_counts(typed, language_of(request))
     if errors:
         ids = {one.sku_id for one in counted} | {int(name.removeprefix("count-")) for name in errors}
-        return await _count_page(request, state, location_id, page_number, Form(typed, errors), ids)
+        return await _count_page(request, state, location_id, page_number, Form(typed, errors), ids, booked=None)
     query: dict[str, Any] = {"done": "same"}
     if counted:
         booked = await book_stock_take(recorder, counted, user)
@@ -127,9 +127,12 @@ async def _count_page(
     page_number: int,
     form: Form[Any],
     unbooked: Collection[int] = (),
-    booked: int = 0,
+    booked: int | None = 0,
 ) -> Html:
-    """The rows of a page, after those of the SKUs `unbooked` that it no longer has: their counts are in `form`."""
+    """The rows of a page, after those of the SKUs `unbooked` that it no longer has: their counts are in `form`.
+
+    `booked`: how many rows were; None if the form could not be read, so that nothing was tried.
+    """
     async with state.database.read() as read:
         location = await location_repository.get_location(read, location_id)
         total = await count_skus_at(read, location_id)

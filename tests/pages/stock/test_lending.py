@@ -28,7 +28,7 @@ async def test_lending_and_returning(admin: AsyncClient, browse: Callable[[str],
     await new_location(admin, "Bench")
     refused = await browser.submit(path, form | {"person_id_text": "Ben"})
     assert refused.status_code == 422
-    assert "There is no person &#39;Ben&#39;; type the whole name, or add a new person" in refused.text
+    assert "There is no person &#39;Ben&#39; yet; to add it, choose that in the list of suggestions" in refused.text
     for quantity, words in (("0", "must be more than 0"), ("0,0001", "three decimals")):
         refused = await browser.submit(path, form | {"quantity": quantity})
         assert (refused.status_code, words in refused.text) == (422, True), quantity
