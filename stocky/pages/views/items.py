@@ -64,13 +64,15 @@ class _Position(NamedTuple):
 class _Found(Struct):
     """A page of the list; `next` and `previous` are the parameters of those pages, None where there is none.
 
-    With `has_best` the first row is the one that the search clearly means, with `is_location` the first location.
+    With `has_best` the first row is the one that the search clearly means, with `is_location` the first location. With
+    `is_cut` the search finds more than its rows.
     """
 
     rows: list[ItemRow]
     is_similar: bool = False
     is_location: bool = False
     has_best: bool = False
+    is_cut: bool = False
     next: dict[str, Any] | None = None
     previous: dict[str, Any] | None = None
 
@@ -122,8 +124,9 @@ async def show_items(
     locations = await _locations(read, query)
     if query and wanted == ItemFilter(search=query):
         found = _Found([])
-        answers = await search(read, query, ROWS)
-        found.rows = of_found(answers, soon_days)
+        answers = await search(read, query, ROWS + 1)
+        found.is_cut = len(answers) > ROWS
+        found.rows = of_found(answers[:ROWS], soon_days)
         found.is_similar = bool(answers) and answers[0].match.kind == "similar"
         kinds = [each.match.kind for each in answers]
         named = sum(name_key(query) in (name_key(each.name), name_key(each.path)) for each in locations)

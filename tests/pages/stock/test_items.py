@@ -78,6 +78,19 @@ async def test_list_has_filters(admin: AsyncClient, browse: Browse) -> None:
     assert "Cellar" in (await member.show("/items?q=cell")).text
 
 
+async def test_search_says_that_it_finds_more_than_it_shows(
+    admin: AsyncClient, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocky.pages.views.items.ROWS", 3)
+    member = await browse("member")
+    for number in range(4):
+        assert "best matches of more" not in (await member.show("/items?q=screw")).text
+        await new_item(admin, f"Screw {number}")
+    page = (await member.show("/items?q=screw")).text
+    assert "These are the 3 best matches of more." in page
+    assert len(set(re.findall(r"Screw \d", page))) == 3
+
+
 async def test_search_says_whether_the_first_result_is_meant(admin: AsyncClient, browse: Browse) -> None:
     salt = await new_item(admin, "Sea salt")
     for name in ("Sea salt, coarse", "Olive oil", "Cellar lamp"):
