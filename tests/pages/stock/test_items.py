@@ -9,6 +9,7 @@ from datetime import timedelta
 from html import unescape
 from io import StringIO
 
+import pytest
 from httpx import AsyncClient
 
 from stocky import clock
