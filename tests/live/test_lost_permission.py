@@ -10,11 +10,13 @@ import pytest
 from httpx import AsyncClient, Response
 from litestar import Litestar
 
+from stocky.config import Config
 from stocky.http.sse import ADMIT_SECONDS
 from stocky.imports.service import KIND as IMPORT
 from stocky.jobs.jobs import Jobs
 from stocky.progress import ProgressCallback
-from tests.inventory import Json, made
+from tests.architecture.schema import run_beside
+from tests.inventory import Json, get, made
 from tests.webhooks.receiving import until_so
 
 pytestmark = pytest.mark.one_postgres
@@ -93,12 +95,14 @@ async def test_streams_end(
     assert [path for path, each in zip(paths, opened, strict=True) if not each.done()] == []
 
 
-async def test_member_follows_an_own_import(app: Litestar, jobs: Jobs, member: AsyncClient) -> None:
+async def test_member_follows_an_own_import(config: Config, jobs: Jobs, member: AsyncClient) -> None:
     async def work(report: ProgressCallback) -> str:
         await asyncio.sleep(2.5 * ADMIT_SECONDS)
         return "all"
 
     job = await jobs.run_here(IMPORT, work, by="member")
+    user_id = (await get(member, "/auth/me"))["id"]
+    await run_beside(config, f"UPDATE job SET parameters = '{{\"user_id\": {user_id}}}' WHERE id = {job.id}")
     answer = await member.get(f"/imports/{job.id}/events")
     assert _events(answer)[-1]["status"] == "done"
 
