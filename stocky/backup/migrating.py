@@ -60,9 +60,10 @@ class _FirstBackup:
     async def _make(self) -> StoredBackup:
         backups = Backups(self._config)
         made = await backups.create(Kind.SQL, Reason.BEFORE_MIGRATION, self._report)
-        # Before the test, which may fail: each attempt of a start that is repeated adds one.
+        # Also before the test, which may fail or be killed: each attempt of a start that is repeated adds one.
         await asyncio.to_thread(backups.store.keep_last, MAX_BACKUPS, (Reason.BEFORE_MIGRATION,))
         made = await backups.verify(made.id, self._report)
+        await asyncio.to_thread(backups.store.keep_last, MAX_BACKUPS, (Reason.BEFORE_MIGRATION,))
         if not made.is_good:
             await backups.remove_backup(made.id)
             raise Unavailable(f"it does not restore: {'; '.join(made.problems)}")
