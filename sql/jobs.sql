@@ -158,7 +158,7 @@ SELECT id, kind, status, phase, done, total, unit, result AS result_json, error,
  WHERE id = :id;
 
 -- list_jobs --
--- Jobs, newest first; with :user_id those with this id in their parameters, with :since those created since then.
+-- Jobs, newest first; with :within and :last those that have either in their parameters, with :since those created since.
 SELECT id, kind, status, phase, done, total, unit, result AS result_json, error, error_status, attempts, max_attempts,
        created_by, created_at, started_at, finished_at, parameters AS parameters_json, priority, concurrency_key,
        run_after, cancel_requested_at, dismissed_at,
@@ -167,8 +167,8 @@ SELECT id, kind, status, phase, done, total, unit, result AS result_json, error,
   FROM job
  WHERE (CAST(:status AS TEXT) IS NULL OR status = :status)
    AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)
-   AND (CAST(:user_id AS BIGINT) IS NULL OR json_extract(parameters, '$.user_id') = :user_id)
-   AND (:since IS NULL OR created_at >= :since)
+   AND (CAST(:within AS TEXT) IS NULL OR parameters LIKE :within OR parameters LIKE :last)
+   AND created_at >= :since
    AND (CAST(:dismissed AS BOOLEAN) IS NULL OR (dismissed_at IS NOT NULL) = CAST(:dismissed AS BOOLEAN))
  ORDER BY /* sort: id; kind; status; created_at; started_at = started_at NULLS LAST;
              finished_at = finished_at NULLS LAST */

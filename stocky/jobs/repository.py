@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -16,6 +16,9 @@ from stocky.jobs.schemas import Job, JobPriority, JobStatus, Progress, WaitReaso
 
 # Longer than a key can be queued again: a day's key less than two days, in every time zone.
 KEY_LASTS = timedelta(days=3)
+
+# Before any job.
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,7 +333,16 @@ async def list_jobs(
 
     `user_id`: with this id in their parameters; `since`: when they were created at the earliest.
     """
-    filters = {"status": status, "kind": kind, "user_id": user_id, "since": since, "dismissed": dismissed}
+    # As `add_job` encodes it; within a text, the quotes would have backslashes.
+    patterns = (None, None) if user_id is None else (f'%"user_id":{user_id},%', f'%"user_id":{user_id}}}%')
+    filters = {
+        "status": status,
+        "kind": kind,
+        "within": patterns[0],
+        "last": patterns[1],
+        "since": since or _EARLIEST,
+        "dismissed": dismissed,
+    }
     rows = await read.page("list_jobs", _Row, listing, skip=skip, limit=limit, **filters)
     return [_job(row, read.dialect) for row in rows]
 
