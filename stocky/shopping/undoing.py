@@ -1,4 +1,4 @@
-"""Undoes what one request changed on a shopping list, by its log; an entry that was changed since stays as it is."""
+"""Undo of the changes that one request made to a shopping list, read from its log; never of entries changed since."""
 
 from __future__ import annotations
 
