@@ -488,7 +488,7 @@ async def test_statement_may_take_longer_than_those_of_requests(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if config.dialect == "sqlite":
-        pytest.skip("SQLite bounds no statement")
+        pytest.skip("only Postgres has a time limit for statements")
 
     def slow(*given: Any, **options: Any) -> Merge:
         yield "SELECT pg_sleep(3)"

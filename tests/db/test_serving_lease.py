@@ -20,12 +20,18 @@ SERVING = 7_786_260
 
 
 @pytest.fixture
-async def gate(dialect: str, config: Config) -> AsyncIterator[Gate]:
+def committed() -> asyncio.Event:
+    """Set when the serving process has been notified of a commit, and so of all that was notified before it."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def gate(dialect: str, config: Config, committed: asyncio.Event) -> AsyncIterator[Gate]:
     """The gate of a serving process."""
     if dialect == "sqlite":
         pytest.skip("one process serves one SQLite file")
     gate = Gate()
-    lease = ServingLease(config.database_url, gate, lambda *_: None, Supervisor())
+    lease = ServingLease(config.database_url, gate, lambda *_: committed.set(), Supervisor())
     await lease.start()
     yield gate
     await lease.close()
@@ -46,7 +52,7 @@ async def restoring(config: Config) -> AsyncIterator[Any]:
 
     try:
         waiting_now = "SELECT count(*) FROM pg_locks WHERE objid = $1 AND NOT granted"
-        while not await caller.fetchval(waiting_now, SERVING):  # noqa: ASYNC110 - only the database knows
+        while not await caller.fetchval(waiting_now, SERVING):  # noqa: ASYNC110 - Postgres notifies nobody of it
             await asyncio.sleep(0.01)
         await caller.execute("NOTIFY stocky_pause")
         yield end_the_keeper
@@ -99,28 +105,22 @@ async def test_gate_stays_closed_when_lease_connection_is_lost_while_draining(
         await opened
 
 
-async def test_request_to_pause_without_a_waiting_process_stops_nothing(dialect: str, config: Config) -> None:
-    if dialect == "sqlite":
-        pytest.skip("one process serves one SQLite file")
-    gate, committed = Gate(), asyncio.Event()
-    lease = ServingLease(config.database_url, gate, lambda *_: committed.set(), Supervisor())
+async def test_request_to_pause_without_a_waiting_process_stops_nothing(
+    config: Config, gate: Gate, committed: asyncio.Event
+) -> None:
+    epoch = gate.epoch
+    async with exclusive_access(config.database_url, gate):
+        pass
+    assert gate.epoch == epoch + 1
     other = await asyncpg.connect(config.database_url)
-    await lease.start()
-    try:
-        epoch = gate.epoch
-        async with exclusive_access(config.database_url, gate):
-            pass
-        assert gate.epoch == epoch + 1
-        # As the last of several requests, which arrives when its restore has ended.
-        await other.execute("NOTIFY stocky_pause")
-        await other.execute("NOTIFY stocky_ledger")
-        await asyncio.wait_for(committed.wait(), 60)
-        await asyncio.sleep(0.2)
-        gate.check_open()
-        assert gate.epoch == epoch + 1
-        async with exclusive_access(config.database_url, gate):
-            pass
-        assert gate.epoch == epoch + 2
-    finally:
-        await lease.close()
-        await other.close()
+    # As the last of several requests, which arrives when its restore has ended.
+    await other.execute("NOTIFY stocky_pause")
+    await other.execute("NOTIFY stocky_ledger")
+    await other.close()
+    await asyncio.wait_for(committed.wait(), 60)
+    await asyncio.sleep(0.2)
+    gate.check_open()
+    assert gate.epoch == epoch + 1
+    async with exclusive_access(config.database_url, gate):
+        pass
+    assert gate.epoch == epoch + 2

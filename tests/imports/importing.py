@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import csv
 import time
+from collections.abc import Awaitable, Callable
 from io import StringIO
+from itertools import count
 from typing import Any
 
+import pytest
 from httpx import AsyncClient
 
+from stocky.imports.applier import Applier
 from tests.inventory import Json, get
 
 SECONDS = 60
@@ -19,6 +23,18 @@ Milk,40063820,Fridge,1.5,l,2030-01-31,
 Milk,40063820,Fridge,2,l,2030-02-28,
 Salt,,Shelf,0.125,kg,,
 """
+
+
+def before_chunk(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], Awaitable[None]]) -> None:
+    """Lets an import call `act` right before it writes its chunk of this number, of which the first is 1."""
+    write, tried = Applier._apply, count(1)
+
+    async def apply(self: Applier, *asked: Any) -> Any:
+        if next(tried) == number:
+            await act()
+        return await write(self, *asked)
+
+    monkeypatch.setattr(Applier, "_apply", apply)
 
 
 async def begin(client: AsyncClient, content: str | bytes, name: str = "items.csv", **options: str) -> Json:

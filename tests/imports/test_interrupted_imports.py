@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from httpx import AsyncClient
@@ -15,10 +14,9 @@ from httpx import AsyncClient
 from stocky.config import Config
 from stocky.errors import Unavailable
 from stocky.imports import applier
-from stocky.imports.applier import Applier
 from stocky.jobs import kinds
 from stocky.stock.consistency import find_faults
-from tests.imports.importing import begin, counts, ended, imported
+from tests.imports.importing import before_chunk, begin, counts, ended, imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.serving import Server
 
@@ -150,18 +148,13 @@ async def test_import_of_demoted_user_is_rejected(
 async def test_interrupted_import_of_demoted_user_is_rolled_back(
     member: AsyncClient, signed_in_admin: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, tried = Applier._apply, list[str]()
-
-    async def break_off(self: Applier, *asked: Any) -> Any:
-        tried.append("once")
-        if len(tried) == 3:
-            me = await get(member, "/auth/me")
-            made(await signed_in_admin.put(f"/users/{me['id']}", json={"role": "read_only"}))
-            raise Unavailable("the database is away")
-        return await write(self, *asked)
+    async def break_off() -> None:
+        me = await get(member, "/auth/me")
+        made(await signed_in_admin.put(f"/users/{me['id']}", json={"role": "read_only"}))
+        raise Unavailable("the database is away")
 
     monkeypatch.setattr(kinds, "LONGEST_DELAY", timedelta())
-    monkeypatch.setattr(Applier, "_apply", break_off)
+    before_chunk(monkeypatch, 3, break_off)
     job = await ended(signed_in_admin, (await begin(member, deliveries(30)))["job_id"])
     assert (job["status"], job["attempts"], job["error_status"]) == ("failed", 2, 403)
     assert await get(member, "/items/") == []

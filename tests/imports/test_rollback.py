@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.imports import applier
-from stocky.imports.applier import Applier
 from stocky.stock.consistency import find_faults
-from tests.imports.importing import imported
+from tests.imports.importing import before_chunk, imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
 pytestmark = pytest.mark.one_postgres
@@ -53,22 +50,17 @@ async def test_rollback_leaves_items_their_type_of_before(member: AsyncClient) -
 async def test_rollback_leaves_item_types_in_use(
     change: str, member: AsyncClient, flour: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, tried = Applier._apply, list[str]()
+    async def use_the_type() -> None:
+        (hardware,) = await get(member, "/types/")
+        path = f"/types/{hardware['id']}"
+        if change == "item":
+            made(await member.put(f"/items/{flour['id']}", json={"type_id": hardware["id"]}))
+        elif change == "description":
+            made(await member.put(path, json={"description": "of metal"}))
+        else:
+            made(await member.post(f"{path}/fields", json={"name": "Thread", "kind": "text"}))
 
-    async def use_the_type(self: Applier, *asked: Any) -> Any:
-        tried.append("once")
-        if len(tried) == 2:
-            (hardware,) = await get(member, "/types/")
-            path = f"/types/{hardware['id']}"
-            if change == "item":
-                made(await member.put(f"/items/{flour['id']}", json={"type_id": hardware["id"]}))
-            elif change == "description":
-                made(await member.put(path, json={"description": "of metal"}))
-            else:
-                made(await member.post(f"{path}/fields", json={"name": "Thread", "kind": "text"}))
-        return await write(self, *asked)
-
-    monkeypatch.setattr(Applier, "_apply", use_the_type)
+    before_chunk(monkeypatch, 2, use_the_type)
     report = await imported(member, ROWS, stock="add")
     assert report["taken_back"]["left"][-1].startswith("item_type 1: ")
     assert [kind["name"] for kind in await get(member, "/types/")] == ["Hardware"]

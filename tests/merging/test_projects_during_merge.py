@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -19,24 +19,24 @@ from tests.shopping.lists import new_list, on
 
 pytestmark = pytest.mark.one_postgres
 
-During = Callable[[Json, Json, Awaitable[Response]], Awaitable[Response]]
+During = Callable[[Json, Json, Coroutine[Any, Any, Response]], Awaitable[Response]]
 
 
 @pytest.fixture
 def during(config: Config, member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> During:
     """Sends a request when a merge has moved the entries of projects and is not committed yet."""
     if config.dialect == "sqlite":
-        pytest.skip("SQLite has one writer")
+        pytest.skip("on SQLite nothing is written beside a merge")
     move_documents = repository.move_documents
 
-    async def run(source: Json, target: Json, request: Awaitable[Response]) -> Response:
+    async def run(source: Json, target: Json, request: Coroutine[Any, Any, Response]) -> Response:
         sent: list[asyncio.Task[Response]] = []
 
         async def send_first(*asked: Any) -> list[int]:
             if sent:
                 return await move_documents(*asked)
             async with session(config) as other:
-                sent.append(asyncio.ensure_future(request))  # type: ignore[arg-type]
+                sent.append(asyncio.create_task(request))
                 waiting = asyncio.create_task(other.blocked())
                 await asyncio.wait([sent[0], waiting], return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,18 @@ async def call(page: Page, method: str, path: str, body: Any = None) -> Any:
         }""",
         [method, path, body],
     )
+
+
+async def hold_back(page: Page, script: str) -> asyncio.Event:
+    """Holds back a script of the page until the event is set."""
+    released = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    await page.route(f"**/{script}", wait)
+    return released
 
 
 def new_barcode() -> str:

@@ -12,7 +12,7 @@ from tests.barcodes.layouts import typed
 from tests.browsers import in_a_browser
 from tests.pages.browser.conftest import Opener
 from tests.pages.browser.keyboard import Keys
-from tests.pages.browser.scanning import READY, call, go_to_scan, new_item, scan, total
+from tests.pages.browser.scanning import READY, call, go_to_scan, hold_back, new_item, scan, total
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Route
@@ -58,13 +58,7 @@ async def test_scans_wait_for_the_commands_before_them(opener: Opener) -> None:
 
     page = await opener("/scan")
     item_id, barcode = await new_item(page)
-    loaded = asyncio.Event()
-
-    async def wait(route: Route) -> None:
-        await loaded.wait()
-        await route.continue_()
-
-    await page.route("**/commands.js*", wait)
+    loaded = await hold_back(page, "commands.js*")
     await go_to_scan(page, "?mode=remove")
     await scan(page, make_short_code("PUT"), make_short_code("LOC", 2), make_short_code("NEXT", 7), barcode, barcode)
     loaded.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from tests.pages.browser.keyboard import Keys
 from tests.pages.browser.scanning import (
     READY,
     go_to_scan,
+    hold_back,
     new_item,
     scan,
     scan_new_item,
@@ -20,7 +20,7 @@ from tests.pages.browser.scanning import (
 )
 
 if TYPE_CHECKING:
-    from playwright.async_api import Route
+    pass
 
 pytestmark = in_a_browser
 
@@ -52,13 +52,7 @@ async def test_typed_location_is_the_one_of_that_name(opener: Opener) -> None:
 async def test_location_typed_before_its_list_is_loaded(opener: Opener, path: str) -> None:
     page = await opener("/scan", service_workers="block")
     item_id, barcode = await new_item(page)
-    is_typed = asyncio.Event()
-
-    async def wait(route: Route) -> None:
-        await is_typed.wait()
-        await route.continue_()
-
-    await page.route("**/picker.js", wait)
+    is_typed = await hold_back(page, "picker.js")
     await page.goto(path, wait_until="commit")
     if path.startswith("/scan"):
         await page.locator(READY).wait_for()
