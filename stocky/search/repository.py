@@ -40,6 +40,8 @@ MAX_FRAGMENTS = 16
 MAX_ITEMS_PER_FRAGMENT = 1_000
 # The number of patterns of `find_containing`.
 PATTERNS = 4
+# Shorter texts are found by reading every text.
+INDEXED_LENGTH = 3
 # Sorts after every text with the same start.
 _LAST = "\U0010ffff"
 
@@ -120,9 +122,17 @@ async def _find(tx: Connection, query: Query, limit: int) -> dict[int, Ranked]:
     await take_indexed(tx, (await tx.rows("find_by_name", **beginning)))
     if sum(each.kind <= Kind.BEGINS for each in found.values()) >= limit:
         return found
-    await take_indexed(tx, await _find_containing(tx, query.beginnings))
-    if len(found) < limit:
-        await take_indexed(tx, await _find_containing(tx, query.words))
+    if len(query.words[0]) >= INDEXED_LENGTH:
+        # Most searches find fewer than CANDIDATES, and so also all that starts with the words.
+        containing = await _find_containing(tx, query.words)
+        await take_indexed(tx, containing)
+        if len(containing) == CANDIDATES:
+            await take_indexed(tx, await _find_containing(tx, query.beginnings))
+    else:
+        # With the space before it, a word of two letters is long enough for the index.
+        await take_indexed(tx, await _find_containing(tx, query.beginnings))
+        if len(found) < limit:
+            await take_indexed(tx, await _find_containing(tx, query.words))
     if len(found) < limit and not any(each.kind <= Kind.WORDS for each in found.values()):
         await take(tx, changed.items(), similar=True)
         sharing = await _sharing_fragments(tx, _fragments(query.words), 3 * limit)

@@ -107,6 +107,19 @@ async def test_inactive_items_are_not_found(app: Litestar, member: AsyncClient) 
         await app.state.search_index.sync()
 
 
+async def test_word_that_starts_so_comes_before_any_number_that_contain_it(
+    app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_repository, "CANDIDATES", 3)
+    for number in range(4):
+        await new_item(member, f"Decoffee {number}")
+    beans = await new_item(member, "Best coffee beans")
+    await app.state.search_index.sync()
+    assert (await get(member, "/search", q="coffee"))[0]["id"] == beans["id"]
+    # So short that the index has only the start of a word.
+    assert (await get(member, "/search", q="co"))[0]["id"] == beans["id"]
+
+
 async def test_number_of_results_is_bounded(app: Litestar, member: AsyncClient) -> None:
     for number in range(25):
         await new_item(member, f"Cable {number}")

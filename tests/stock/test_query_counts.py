@@ -17,6 +17,8 @@ from stocky.stock.item_stock import list_stocked_items
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
 FILES_OF_HOT_PATHS = {"stock.sql", "scanner.sql", "catalogue.sql"}
+# The other queries of the search are also run by the task that updates its index.
+QUERY_OF_SEARCHES = "find_containing"
 SCAN = {"upc": "4006381333931", "scanner_id": "s1"}
 FOR_A_SCAN = [
     "find_scanners",
@@ -55,6 +57,10 @@ FOR_ITEMS_WITH_STOCK = [
 ]
 
 
+# Where fewer than CANDIDATES contain the words, the index is read once.
+FOR_A_SEARCH = [QUERY_OF_SEARCHES, "list_items_by_id", "list_barcodes_of", "list_tags_of"]
+
+
 @pytest.fixture
 def queries(dialect: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the queries that work in the database runs, in their order."""
@@ -63,7 +69,7 @@ def queries(dialect: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     own = {
         name
         for name, query in load_queries(resource("sql"), dialect.partition("-")[0]).items()
-        if query.source in FILES_OF_HOT_PATHS
+        if query.source in FILES_OF_HOT_PATHS or name == QUERY_OF_SEARCHES
     }
 
     def noting(verb: Any) -> Any:
@@ -133,6 +139,15 @@ async def test_a_page_of_items(queries: list[str], admin: AsyncClient, reader: A
     queries.clear()
     assert len(await get(reader, "/items/", limit=99)) == 5
     assert queries == FOR_A_KNOWN_PAGE
+
+
+async def test_a_search(queries: list[str], app: Litestar, admin: AsyncClient, reader: AsyncClient) -> None:
+    await new_item(admin, "Ground coffee")
+    await new_item(admin, "Decoffee")
+    await app.state.search_index.sync()
+    queries.clear()
+    assert len(await get(reader, "/search", q="coffee")) == 2
+    assert queries == FOR_A_SEARCH
 
 
 async def test_a_page_of_items_with_their_stock(
