@@ -44,9 +44,9 @@ def make_timeline(
         named = f'<a href="{escaped(href)}">{escaped(title)}</a>' if href else escaped(title)
         before = f"{escaped(detail)} · " if detail else ""
         # Not within the f-strings, where the collection of words does not find them.
-        word, hidden = _("undone"), _("then in stock:")
+        word, left = _("undone"), _("then %(amount)s", amount=after)
         past = f" · {word}" if undone else ""
-        then = f'<span class="after"><span class="hidden">{hidden} </span>{escaped(after)}</span>'
+        then = f'<span class="after">{left}</span>'
         keyed = "" if key == "" else f' data-key="{escaped(key)}"'
         named_by = f' id="{escaped(id)}"' if id else ""
         return markup(

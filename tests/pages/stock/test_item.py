@@ -104,7 +104,10 @@ async def test_stock_moves_is_written_off_and_comes_back(editor: Browser, admin:
     assert "Shelf → Cellar" in page.text
     assert (await editor.submit("/items/1/stock/1/write-off")).status_code == 303
     assert await total(admin, {"id": 1}) == 3
-    history = Page((await editor.show("/items/1/history")).text)
+    shown = (await editor.show("/items/1/history")).text
+    # What is left is named for all who read it, not for screen readers only.
+    assert '<span class="after">then 1</span>' in shown
+    history = Page(shown)
     undo = next(form.action for form in history.forms if form.action.endswith("/undo"))
     answer = await editor.submit(undo, {"back": "history"})
     assert answer.headers["location"] == "/items/1/history?done=undone"
