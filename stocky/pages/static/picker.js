@@ -77,8 +77,10 @@ export function attach(input) {
     }
     timer = setTimeout(search, WAIT);
   });
-  // The list was closed, and a press on the field asks for it again.
-  input.addEventListener("click", () => { if (list.hidden && !id.value && document.activeElement === input) search(); });
+  // The list was closed, and a press on the field asks for it again; after an error the focus alone does.
+  const reopen = () => { if (list.hidden && !id.value && document.activeElement === input) search(); };
+  input.addEventListener("click", reopen);
+  input.addEventListener("focus", () => input.ariaInvalid && reopen());
   input.addEventListener("keydown", (event) => {
     const all = options();
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {

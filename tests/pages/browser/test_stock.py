@@ -74,6 +74,24 @@ async def test_new_item_at_a_new_location(opener: Opener) -> None:
     await shows(page.locator('[data-fragment="stock"]'), "Cable lofts")
 
 
+async def test_focus_after_an_error_opens_the_suggestions(opener: Opener) -> None:
+    page = await opener("/items/new")
+    await page.get_by_label("Name").fill("Reel of rope")
+    await page.locator("#f-quantity").fill("2")
+    location = page.locator("#f-location_id")
+    await location.fill("Rope loft")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    # The form came back with the focus in the field, which has a mistake.
+    await page.locator("#f-location_id[aria-invalid=true]:focus").wait_for()
+    offer = page.locator("#f-location_id-options [data-value=new]")
+    await shows(offer, "Add “Rope loft” as a new location")
+    await page.keyboard.press("Tab")
+    await offer.wait_for(state="hidden")
+    await location.focus()
+    await shows(offer, "Rope loft")
+
+
 async def test_enter_opens_the_result_that_is_meant(opener: Opener) -> None:
     page = await opener("/me")
     await new_item(page, "Lantern of brass")
