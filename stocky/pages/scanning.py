@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from msgspec import Struct
 
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import LONGEST, clean, is_blank, is_too_long
 from stocky.catalogue import repository as catalogue
-from stocky.catalogue.location_repository import get_locations
+from stocky.catalogue.location_repository import get_location_by_name, get_locations
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection, Database
-from stocky.errors import NotFound
+from stocky.errors import Conflict, NotFound
 from stocky.quantity import Quantity, from_milli, to_milli
 from stocky.scanner import scanning as scanner
 from stocky.scanner.schemas import Mode
-from stocky.schema import Id
+from stocky.schema import Id, LocationKind
 from stocky.stock import repository as stock
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
@@ -48,11 +50,13 @@ class ScanForm(Struct, kw_only=True):
 
 
 class Stock(Struct):
-    """The stock at one location, for a look-up."""
+    """The stock at one location, for a look-up; `is_lent` is that of a person."""
 
     location: str
     quantity: float
     unit: str
+    location_id: int
+    is_lent: bool = False
 
 
 class Shown(Struct, kw_only=True):
@@ -90,7 +94,8 @@ async def book(database: Database, recorder: Recorder, form: ScanForm, at: Locat
     answer = await service.record_events_with_details(recorder, database, NewEvents(events=[event]), by)
     [result] = answer.results
     if result.status == "rejected":
-        return Shown(mode="refused", title=clean(form.code), reason=result.reason or "")
+        stock = [] if form.mode is not Mode.REMOVE else await find_elsewhere(database, recorder, form.code, here, by)
+        return Shown(mode="refused", title=clean(form.code), reason=result.reason or "", stock=stock)
     warning = result.warning if isinstance(result.warning, str) else ""
     return Shown(mode=form.mode.value, event_id=result.id, warning=warning)
 
@@ -143,7 +148,28 @@ async def look_up(database: Database, recorder: Recorder, code: str, by: Princip
         code=answer.item.code,
         item_id=answer.item.id,
         stock=[
-            Stock(locations[location_id].path, from_milli(milli), unit)
+            Stock(
+                locations[location_id].path,
+                from_milli(milli),
+                unit,
+                location_id,
+                locations[location_id].kind is LocationKind.PERSON,
+            )
             for (location_id, unit), milli in amounts.items()
         ],
     )
+
+
+async def find_elsewhere(
+    database: Database, recorder: Recorder, code: str, at: LocationReference | None, by: Principal
+) -> list[Stock]:
+    """The stock of a code's item at other locations than `at`, most of it first. Raises Invalid, as `look_up`."""
+    found = [each for each in (await look_up(database, recorder, code, by)).stock if each.quantity > 0]
+    own = None
+    if found and at is not None and at.id is None and at.name is not None:
+        with suppress(Conflict, NotFound):
+            async with database.read() as read:
+                own = (await get_location_by_name(read, at.name)).id
+    elif at is not None:
+        own = at.id
+    return sorted((each for each in found if each.location_id != own), key=lambda each: -each.quantity)

@@ -56,7 +56,7 @@ const write = (storage, key, value) => {
 export const remembered = { mode: form.elements.mode.value, place: null, places: [], amount: "1", ...read("localStorage", KEY) };
 export const records = new Map();
 // The seq of the scan that the card shows, the code that waits for its counted quantity, and the card that asks for it.
-let shown = null;
+export let shown = null;
 export let counting = null;
 let question = null;
 // What is looked up, and whether the card's "Try again" repeats that.
@@ -102,7 +102,7 @@ function chooseLocation(location) {
   if (record?.needsLocation && remembered.mode === "add") sendAgain(record);
 }
 
-const sendAgain = (record) => again(record, remembered.place && referTo(remembered.place));
+const sendAgain = (record) => again(record, record.needsLocation && remembered.place);
 
 // What the next scan counts, by a command; 0 for the usual amount.
 export function setNext(count) {
@@ -160,8 +160,8 @@ export function showCard({ mode, sign = "", title, detail = "", tape = "", recor
   repeats = isLookUp;
   card.querySelector("[data-again]").hidden = record?.state !== "refused" && !isLookUp;
   card.querySelector("[data-cancel]").hidden = counting === null;
-  // The server's button in the card belongs to an earlier scan.
-  card.querySelector("[form]")?.remove();
+  // The server's button in the card belongs to an earlier scan, as what was offered.
+  for (const each of card.querySelectorAll("[form], [data-offer]")) each.remove();
   // A tall card moves the field down, below the tabs of a phone.
   if (document.activeElement === code) code.scrollIntoView({ block: "nearest" });
 }
@@ -210,6 +210,7 @@ export function showRecord(record) {
     record,
     href: itemHref(record.details?.item_id),
   });
+  if (record.isRejected && record.event.type === "remove") import("./locations.js").then(({ offer }) => offer(record)).catch(() => {});
 }
 
 export function refuse(text, detail, title = text) {

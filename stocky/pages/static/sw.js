@@ -8,7 +8,7 @@ const FILES = `stocky-files-${STATIC}`;
 const PAGES = `stocky-pages${BASE}`;
 const NAMES = [
   "app.css", "theme.js", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js",
-  "undo.js", "lookup.js", "camera.js", "messages.js", "naming.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js",
+  "undo.js", "lookup.js", "locations.js", "camera.js", "messages.js", "naming.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js",
   "shortcuts.js", "icons.svg", "logo.svg",
 ];
 const WAIT = 4000;

@@ -21,9 +21,10 @@ from stocky.pages.forms import read_form
 from stocky.pages.languages import language_context
 from stocky.pages.messages import message
 from stocky.pages.problems import FOR_SCRIPTS
-from stocky.pages.scanning import Shown, look_up
+from stocky.pages.rendering import Html, page
+from stocky.pages.scanning import Shown, find_elsewhere, look_up
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import MAX_EVENTS
+from stocky.stock.schemas import MAX_EVENTS, LocationReference
 
 # A message may quote names and codes of the scan.
 MESSAGE_LENGTH = 4_000
@@ -34,6 +35,13 @@ class Code(Struct):
     """A code to look up."""
 
     upc: str
+
+
+class Shortage(Struct):
+    """A removal that was refused: its code, and the location that it was for."""
+
+    upc: str
+    location: LocationReference | None = None
 
 
 class NewName(Struct):
@@ -59,6 +67,15 @@ class Named(Struct):
 async def look_up_code(state: State, recorder: Recorder, user: Principal, data: Code) -> Shown:
     """The item of a code with its stock by location; nothing is booked."""
     return await look_up(state.database, recorder, data.upc, user)
+
+
+@post("/scan/elsewhere", opt={**scanners, FOR_SCRIPTS: True}, status_code=200)
+async def show_elsewhere(
+    request: Request[Any, Any, Any], state: State, recorder: Recorder, user: Principal, data: Shortage
+) -> Html:
+    """Where else the item of a refused removal is, with buttons that take it from there."""
+    stock = await find_elsewhere(state.database, recorder, data.upc, data.location, user)
+    return page(request, "scan-elsewhere.html", stock=stock)
 
 
 @post("/scan/items/{item_id:int}/name", opt={**members, FOR_SCRIPTS: True}, status_code=200)
@@ -95,4 +112,4 @@ async def translate_messages(request: Request[Any, Any, Any], data: Messages) ->
         return Messages([message(each) for each in data.messages])
 
 
-routes = [look_up_code, name_item, find_location, translate_messages]
+routes = [look_up_code, show_elsewhere, name_item, find_location, translate_messages]

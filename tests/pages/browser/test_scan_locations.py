@@ -11,6 +11,7 @@ from tests.pages.browser.conftest import Opener
 from tests.pages.browser.keyboard import Keys
 from tests.pages.browser.scanning import (
     READY,
+    call,
     go_to_scan,
     hold_back,
     new_item,
@@ -119,3 +120,21 @@ async def test_scan_at_an_unknown_location_goes_to_the_one_chosen_next(opener: O
     await page.locator("#f-location_id-options [role=option]").first.click()
     await page.locator("#session .sign[data-mode=add]").wait_for()
     assert await total(page, item_id) == 1
+
+
+async def test_refused_removal_is_taken_from_where_the_rest_is(opener: Opener) -> None:
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await call(page, "POST", "/skus/", {"item_id": item_id, "location_id": 2, "quantity": 4})
+    there = (await call(page, "GET", "/locations/2"))["path"]
+    await go_to_scan(page, "?mode=add&location_id=1&amount=1")
+    # The location stays from one mode to the next.
+    await page.get_by_role("radio", name="Take").check(force=True)
+    await page.locator("#f-code").focus()
+    await scan(page, barcode)
+    await page.locator("#result", has_text=f"4 at {there}").wait_for()
+    await page.get_by_role("button", name=f"Take from {there}").click()
+    await page.locator("#result", has_text=f"3 at {there}").wait_for()
+    await page.locator("#refused").wait_for(state="hidden")
+    assert await page.locator("[data-offer]").count() == 0
+    assert await total(page, item_id) == 3

@@ -149,7 +149,36 @@ async def test_look_up(browse: Browse, member: AsyncClient) -> None:
     assert "Unknown: 123" in (await _scan(browser, "123", mode="lookup")).text
     headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN}
     found = await browser.post("/scan/look-up", json={"upc": EAN}, headers=headers)
-    assert found.json()["stock"] == [{"location": shelf["name"], "quantity": 5, "unit": "piece"}]
+    there = {"location": shelf["name"], "quantity": 5, "unit": "piece", "location_id": shelf["id"], "is_lent": False}
+    assert found.json()["stock"] == [there]
+
+
+async def test_refused_removal_says_where_the_rest_is(browse: Browse, member: AsyncClient) -> None:
+    item = await new_item(member, "Coffee", upc=EAN)
+    shelf, cellar, attic = [await new_location(member, name) for name in ("Shelf A", "Cellar", "Attic")]
+    for location, quantity in ((shelf, 1), (cellar, 2), (attic, 4)):
+        await new_stock(member, item, location, quantity)
+    anna = await new_location(member, "Anna", kind="person")
+    lent = {"item_id": item["id"], "location_id": cellar["id"], "person_id": anna["id"], "quantity": 1}
+    made(await member.post("/loans/", json=lent))
+    browser = await browse("scanner")
+    answer = await _scan(browser, EAN, mode="remove", amount="3", location_id=shelf["id"])
+    assert answer.status_code == 422
+    assert Page(answer.text).faults == []
+    rest = "4 at Attic · 1 at Cellar · 1 at Anna"
+    assert f"Only 1 of Coffee in stock; 3 requested; 6 elsewhere · {rest}" in answer.text
+    # The script asks for the same, with a button for each but the person.
+    headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN, "X-Fragment": "elsewhere"}
+    for location in ({"id": shelf["id"]}, {"name": "shelf a"}):
+        shown = await browser.post("/scan/elsewhere", json={"upc": EAN, "location": location}, headers=headers)
+        assert f"<p>{rest}</p>" in shown.text
+        assert re.findall(r'data-from="(\d+)" data-location="(\w+)"', shown.text) == [
+            (str(attic["id"]), "Attic"),
+            (str(cellar["id"]), "Cellar"),
+        ]
+    for none in ({"upc": "4006381333900"}, {"upc": "4006381333900", "location": {"name": "Nowhere"}}):
+        shown = await browser.post("/scan/elsewhere", json=none, headers=headers)
+        assert (shown.status_code, shown.text.strip()) == (200, "")
 
 
 async def test_messages_are_translated(browse: Browse) -> None:
