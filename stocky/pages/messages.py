@@ -62,6 +62,7 @@ MESSAGES: tuple[Text, ...] = (
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
     _("There is no location %(text)s; type its whole name or path"),
     _("There is no person %(text)s yet; to add it, choose that in the list of suggestions"),
+    _("There is no location %(text)s; members and admins can add it"),
     _("There is no location %(text)s yet; to add it, choose that in the list of suggestions"),
     _("This form was sent before and added %(name)s (%(code)s); change that item instead"),
     _("there is nothing to move: no stock, or all of it is there already"),

@@ -1,7 +1,7 @@
-// Owns what the card of a refused removal offers: where else the item is, and to take it from there.
-import { send } from "./http.js";
+// Owns what the scan page asks about locations: where else the item of a refused removal is, to take it from there, and new ones.
+import { Problem, send, word } from "./http.js";
 import { again } from "./queue.js";
-import { shown, soon } from "./scan.js";
+import { chooseLocation, complain, shown, soon } from "./scan.js";
 
 const form = document.getElementById("scan-form");
 const card = document.getElementById("result");
@@ -27,5 +27,18 @@ export async function offer(record) {
   for (const button of buttons) {
     const { from, location: name } = button.dataset;
     button.addEventListener("click", () => again(record, { id: Number(from), name }));
+  }
+}
+
+// Adds the location of this name or path, and chooses it. A scan meanwhile names it, and is sent again if it came before.
+export async function addLocation(field) {
+  const name = field.value;
+  try {
+    const headers = { "content-type": "application/json", accept: "application/json" };
+    const response = await send(form.dataset.location, { method: "POST", data: JSON.stringify({ name }), headers, signal: soon() });
+    const added = await response.json();
+    if (field.value === name) chooseLocation(added);
+  } catch (error) {
+    complain(error instanceof Problem ? error.message : word("network"));
   }
 }

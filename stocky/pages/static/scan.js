@@ -90,13 +90,14 @@ export function setLocation(location) {
   remembered.place = location;
   locationId.value = location?.id ?? "";
   locationText.value = locationText.defaultValue = location?.name ?? "";
+  locationText.ariaInvalid = null;
   if (location?.id) remembered.places = [location, ...remembered.places.filter((each) => each.id !== location.id)].slice(0, MOST_LOCATIONS);
   remember();
   drawLocations();
 }
 
 // A choice, not only a text that was left in the field: it answers the card that asks where the scan goes.
-function chooseLocation(location) {
+export function chooseLocation(location) {
   setLocation(location);
   const record = records.get(shown);
   if (record?.needsLocation && remembered.mode === "add") sendAgain(record);
@@ -297,7 +298,11 @@ changes.addEventListener("change", ({ detail }) => {
     if (record) showRecord(record);
   }
   // Not while somebody types elsewhere.
-  if (bad?.needsLocation && !remembered.place && [code, document.body].includes(document.activeElement)) locationText.focus();
+  if (bad?.needsLocation && !remembered.place?.id && [code, document.body].includes(document.activeElement)) {
+    // With the suggestions, of which one may add the location.
+    if (remembered.place) locationText.ariaInvalid = "true";
+    locationText.focus();
+  }
   if (stopped && !heard && shown !== null && records.get(shown)?.state === "waiting") signal("waiting");
   heard = stopped;
   tidy();
@@ -484,6 +489,9 @@ form.addEventListener("change", ({ target, detail }) => {
   if (target.name === "mode") {
     setMode(target.value);
     drawLocations();
+  } else if (locationId.value === "new" && target === locationId) {
+    locationId.value = "";
+    import("./locations.js").then(({ addLocation }) => addLocation(locationText), () => complain(word("network")));
   } else if (target === locationId) (detail === "left" ? setLocation : chooseLocation)({ id: Number(locationId.value), name: locationText.value });
   else if (target === amount && remembered.mode !== "count") {
     setAmount(amount.value);

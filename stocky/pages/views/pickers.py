@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, get
 
 from stocky.auth.guards import readers
+from stocky.auth.schemas import Principal, Role
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.names import name_key
@@ -27,13 +28,20 @@ async def pick_items(request: Request[Any, Any, Any], read: Connection, q: Typed
 
 @get("/pick/locations", opt=readers | {FOR_SCRIPTS: True})
 async def pick_locations(
-    request: Request[Any, Any, Any], read: Connection, q: Typed = "", may_add: bool = False
+    request: Request[Any, Any, Any], read: Connection, user: Principal, q: Typed = "", may_add: bool = False
 ) -> Html:
-    """Locations with the text in their path, best first; with `may_add`, and an answer that adds one of this name."""
+    """Locations with the text in their path, best first.
+
+    With `may_add`, and an answer that adds one of this name, for those who may.
+    """
     found = await pickers.find_locations(read, q.strip())
-    name = _new_name(found, q) if may_add else ""
+    can_add = user.user.role in (Role.ADMIN, Role.MEMBER)
+    name = _new_name(found, q) if may_add and can_add else ""
     add = _("Add “%(name)s” as a new location", name=name)
-    return _answers(request, found, _("No location found") if q.strip() else None, name, add)
+    nothing = (
+        _("No location found; members and admins can add one") if may_add and not can_add else _("No location found")
+    )
+    return _answers(request, found, nothing if q.strip() else None, name, add)
 
 
 @get("/pick/persons", opt=readers | {FOR_SCRIPTS: True})

@@ -22,14 +22,14 @@ from stocky.barcodes.command_codes import is_command
 from stocky.catalogue import location_repository as locations
 from stocky.catalogue.schemas import Location
 from stocky.catalogue.stubs import hide_unused_stub
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.errors import Conflict, Forbidden, Invalid, NotFound, StockyError
 from stocky.http.parameters import PathId
 from stocky.pages.decoding import available
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.scanning import ScanForm, Shown, book, look_up, show_event
-from stocky.pages.typed import as_id
+from stocky.pages.typed import NEW, as_id, find_location
 from stocky.scanner.commands import find_location_id, next_quantity, payload_value, read_command
 from stocky.scanner.schemas import CommandName, Mode
 from stocky.schema import MAX_ID
@@ -77,16 +77,13 @@ async def scan(request: Request[Any, Any, Any], state: State, recorder: Recorder
     form = await read_form(request, ScanForm)
     if form.errors:
         return _page(request, form, None)
-    data, location = form.data, None
+    data = form.data
     try:
-        async with state.database.read() as read:
-            if data.location_id is not None:
-                location = await locations.get_location(read, data.location_id)
-            elif data.location_id_text.strip():
-                location = await locations.get_location_by_name(read, data.location_id_text.strip())
-    except (Conflict, NotFound) as error:
+        location = await _read_location(state.database, form, user)
+    except (Conflict, Invalid, NotFound) as error:
         form.refuse(Invalid(error.detail, field="location_id_text"))
-        return _page(request, form, None)
+        is_new = isinstance(error, NotFound) and data.location_id is None and _may_add(user)
+        return _page(request, form, None, new_location=form.text("location_id_text").strip() if is_new else "")
     try:
         if is_command(data.code):
             return await _obey(request, state, recorder, user, form, location)
@@ -154,6 +151,29 @@ async def _undo(state: State, recorder: Recorder, user: Principal, event_id: int
             await hide_unused_stub(tx, event.item_id, user)
 
 
+async def _read_location(database: Database, form: Form[ScanForm], user: Principal) -> Location | None:
+    """The location of the form, added if its user pressed that. Raises Conflict, Invalid, NotFound."""
+    chosen, text = form.data.location_id, form.data.location_id_text.strip()
+    if chosen is None and text and form.checked("add_location") and _may_add(user):
+        form.values["location_id"] = [NEW]
+        return await find_location(database, form, "location_id", user)
+    async with database.read() as read:
+        if chosen is not None:
+            return await locations.get_location(read, chosen)
+        if not text:
+            return None
+        try:
+            return await locations.get_location_by_name(read, text)
+        except NotFound:
+            if _may_add(user):
+                raise
+            raise NotFound(f"There is no location {text!r}; members and admins can add it") from None
+
+
+def _may_add(user: Principal) -> bool:
+    return user.user.role in (Role.ADMIN, Role.MEMBER)
+
+
 async def _find(read: Connection, location_id: int) -> Location | None:
     try:
         return await locations.get_location(read, location_id)
@@ -203,7 +223,12 @@ def _settings(form: Form[Any], location: Location | None) -> dict[str, Any]:
 
 
 def _page(
-    request: Request[Any, Any, Any], form: Form[Any], location: Location | None, shown: Shown | None = None
+    request: Request[Any, Any, Any],
+    form: Form[Any],
+    location: Location | None,
+    shown: Shown | None = None,
+    *,
+    new_location: str = "",
 ) -> Html:
     return page(
         request,
@@ -212,6 +237,7 @@ def _page(
         form=form,
         location=location,
         shown=shown,
+        new_location=new_location,
         event_id=str(uuid4()),
         can_decode=available(),
     )

@@ -13,16 +13,18 @@ from stocky.auth.guards import members, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository as locations
 from stocky.catalogue import repository as catalogue
-from stocky.catalogue.schemas import ItemChange, Name
+from stocky.catalogue.schemas import LONGEST_PATH, ItemChange, Name
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
 from stocky.http.parameters import PathId
-from stocky.pages.forms import read_form
+from stocky.pages import typed
+from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.languages import language_context
 from stocky.pages.messages import message
 from stocky.pages.problems import FOR_SCRIPTS
 from stocky.pages.rendering import Html, page
 from stocky.pages.scanning import Shown, find_elsewhere, look_up
+from stocky.pages.typed import NEW
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import MAX_EVENTS, LocationReference
 
@@ -42,6 +44,12 @@ class Shortage(Struct):
 
     upc: str
     location: LocationReference | None = None
+
+
+class NewLocationName(Struct):
+    """The name or path of a location to add."""
+
+    name: Annotated[str, Meta(max_length=LONGEST_PATH)]
 
 
 class NewName(Struct):
@@ -105,6 +113,14 @@ async def find_location(read: Connection, location_id: LocationId = None, name: 
     return Named(location.id, location.path)
 
 
+@post("/scan/location", opt={**members, FOR_SCRIPTS: True}, status_code=200)
+async def add_location(state: State, user: Principal, data: NewLocationName) -> Named:
+    """Adds a location, with those around it; one of this name or path is kept."""
+    form: Form[Any] = filled({"location_id": NEW, "location_id_text": data.name})
+    location = await typed.find_location(state.database, form, "location_id", user)
+    return Named(location.id, location.path)
+
+
 @post("/scan/messages", opt={**scanners, FOR_SCRIPTS: True}, status_code=200)
 async def translate_messages(request: Request[Any, Any, Any], data: Messages) -> Messages:
     """The messages in the language of the page; one that is not in the catalogue stays English."""
@@ -112,4 +128,4 @@ async def translate_messages(request: Request[Any, Any, Any], data: Messages) ->
         return Messages([message(each) for each in data.messages])
 
 
-routes = [look_up_code, show_elsewhere, name_item, find_location, translate_messages]
+routes = [look_up_code, show_elsewhere, name_item, find_location, add_location, translate_messages]

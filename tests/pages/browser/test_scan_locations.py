@@ -112,7 +112,7 @@ async def test_scan_at_an_unknown_location_goes_to_the_one_chosen_next(opener: O
     await page.locator("#refused li", has_text="Choose where it goes").wait_for()
     await page.locator("#refused [data-drop]").click()
     await page.locator("#f-location_id").fill("nowhere")
-    await page.locator("#f-location_id-options", has_text="No location found").wait_for()
+    await page.locator("#f-location_id-options", has_text="as a new location").wait_for()
     await page.locator("#f-code").fill(barcode)
     await page.keyboard.press("Enter")
     await page.locator("#refused li", has_text="There is no active location named").wait_for()
@@ -138,3 +138,27 @@ async def test_refused_removal_is_taken_from_where_the_rest_is(opener: Opener) -
     await page.locator("#refused").wait_for(state="hidden")
     assert await page.locator("[data-offer]").count() == 0
     assert await total(page, item_id) == 3
+
+
+async def test_unknown_location_is_added(opener: Opener) -> None:
+    page, item_id, barcode = await scan_new_item(opener, "?mode=add&amount=1")
+    await page.locator("#refused li", has_text="Choose where it goes").wait_for()
+    name = f"Loft {barcode}"
+    await page.locator("#f-location_id").fill(name)
+    offer = page.locator("#f-location_id-options [data-value=new]", has_text=f"Add “{name}")
+    await offer.click()
+    # It is the answer to the card, and the location of what is scanned next.
+    await page.locator("#result", has_text=f"1 at {name}").wait_for()
+    await scan(page, barcode)
+    await page.locator("#result", has_text=f"2 at {name}").wait_for()
+    assert await total(page, item_id) == 2
+    # A scan at a name that is only typed opens the offer.
+    await page.locator("#f-location_id").fill(f"{name} / Box")
+    await page.locator("#f-code").fill(barcode)
+    await page.keyboard.press("Enter")
+    await page.locator("#refused li", has_text="There is no active location named").wait_for()
+    await page.locator("#f-location_id[aria-invalid=true]:focus").wait_for()
+    await offer.filter(has_text="Box").click()
+    await page.locator("#result", has_text="1 at Box").wait_for()
+    await page.locator("#refused").wait_for(state="hidden")
+    assert await page.locator("#f-location_id").get_attribute("aria-invalid") is None

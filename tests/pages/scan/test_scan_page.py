@@ -181,6 +181,37 @@ async def test_refused_removal_says_where_the_rest_is(browse: Browse, member: As
         assert (shown.status_code, shown.text.strip()) == (200, "")
 
 
+async def test_unknown_location_is_added(browse: Browse, member: AsyncClient) -> None:
+    item = await new_item(member, "Coffee", upc=EAN)
+    browser = await browse("member")
+    fields: dict[str, object] = {"location_id_text": "Attic / Shelf 1"}
+    answer = await _scan(browser, EAN, **fields)
+    assert answer.status_code == 422
+    assert Page(answer.text).faults == []
+    assert "Add “Attic / Shelf 1” as a new location" in answer.text
+    assert await get(member, "/locations/") == []
+    text = await _follow(browser, await _scan(browser, EAN, add_location="true", **fields))
+    assert "1 at Attic / Shelf 1" in text
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1
+    # The script adds it before the scan; those who may not add locations are told who may.
+    headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN}
+    added = await browser.post("/scan/location", json={"name": "Cellar"}, headers=headers)
+    assert added.json()["name"] == "Cellar"
+    again = await browser.post("/scan/location", json={"name": "cellar"}, headers=headers)
+    assert again.json() == added.json()
+    assert (await browser.post("/scan/location", json={"name": " "}, headers=headers)).status_code == 422
+    scanner = await browse("scanner")
+    headers["X-CSRF-Token"] = scanner.csrf
+    assert (await scanner.post("/scan/location", json={"name": "Loft"}, headers=headers)).status_code == 403
+    answer = await _scan(scanner, EAN, location_id_text="Loft", add_location="true")
+    assert "members and admins can add it" in answer.text
+    assert "as a new location" not in answer.text
+    shown = await scanner.get("/pick/locations?q=Loft&may_add=true", headers={"X-Fragment": "options"})
+    assert "No location found; members and admins can add one" in shown.text
+    assert 'data-value="new"' not in shown.text
+    assert len(await get(member, "/locations/")) == 3
+
+
 async def test_messages_are_translated(browse: Browse) -> None:
     browser = await browse("scanner")
     headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN}
