@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from litestar import Request, get
 from litestar.datastructures import State
@@ -13,20 +15,24 @@ from stocky import clock
 from stocky.auth import repository as people
 from stocky.auth.guards import admins
 from stocky.catalogue.location_repository import get_locations
+from stocky.catalogue.part_repository import list_item_types
 from stocky.catalogue.repository import get_items
 from stocky.db import Connection
 from stocky.http.parameters import Skip
-from stocky.logs.audit import AuditFilter, list_audit_entries
+from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
 from stocky.logs.memory import MemoryLog
 from stocky.logs.schemas import LogFilter, LogLevel
+from stocky.notices.repository import list_channels
 from stocky.pages import audit_words
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page
 from stocky.pages.views.activity import OptionalDay
+from stocky.projects.repository import list_projects
 from stocky.schema import MAX_ID
+from stocky.webhooks.repository import list_webhooks
 
 _PAGE = 50
-_MOST_PEOPLE = 1_000
+_MOST = 1_000
 LEVELS: dict[LogLevel, Text] = {
     LogLevel.DEBUG: _("debug"),
     LogLevel.INFO: _("information"),
@@ -91,7 +97,7 @@ async def show_audit(
         None if until is None else clock.day_bounds(until, 1, state.zone)[-1],
     )
     entries = await list_audit_entries(read, wanted, skip=skip, limit=_PAGE + 1)
-    users = await people.list_users(read, skip=0, limit=_MOST_PEOPLE)
+    users = await people.list_users(read, skip=0, limit=_MOST)
     filters = {
         "user_id": user_id,
         "action": action,
@@ -100,14 +106,7 @@ async def show_audit(
         "since": since,
         "until": until,
     }
-    location_ids = {
-        id for field in ("location_id", "parent_id") for id in audit_words.ids_of(entries, field)
-    } | audit_words.subject_ids(entries, "location")
-    paths = {id: each.path for id, each in (await get_locations(read, location_ids)).items()}
-    items = await get_items(read, audit_words.subject_ids(entries, "item"))
     usernames = {each.id: each.username for each in users}
-    names = {"location_id": paths, "parent_id": paths, "user_id": usernames}
-    subjects = {"item": {id: each.name for id, each in items.items()}, "location": paths, "user": usernames}
     return page(
         request,
         "audit.html",
@@ -118,10 +117,33 @@ async def show_audit(
         subjects=audit_words.SUBJECTS,
         filters=filters,
         is_filtered=any(value not in (None, "") for value in filters.values()),
-        describe=partial(audit_words.describe, names=names, subjects=subjects),
+        describe=partial(audit_words.describe, names=await _names(read, entries) | {"user": usernames}),
         skip=skip,
         size=_PAGE,
     )
+
+
+async def _names(read: Connection, entries: Sequence[AuditEntry]) -> dict[str, dict[int, str]]:
+    """Today's names of what the entries are about and mention, by kind; what no longer exists has none."""
+    ids = audit_words.mentioned(entries)
+    items = await get_items(read, ids["item"])
+    locations = await get_locations(read, ids["location"])
+    names = {
+        "item": {id: each.name for id, each in items.items()},
+        "location": {id: each.path for id, each in locations.items()},
+    }
+    if ids["item_type"]:
+        types = await list_item_types(read, skip=0, limit=_MOST, pattern=None)
+        names["item_type"] = {each.id: each.name for each in types}
+    if ids["notice_channel"]:
+        names["notice_channel"] = {each.id: each.name for each in await list_channels(read, skip=0, limit=_MOST)}
+    if ids["project"]:
+        names["project"] = {each.id: each.name for each in await list_projects(read, skip=0, limit=_MOST)}
+    if ids["webhook"]:
+        names["webhook"] = {
+            each.id: urlsplit(each.url).netloc for each in await list_webhooks(read, skip=0, limit=_MOST)
+        }
+    return names
 
 
 routes = [show_log, show_audit]

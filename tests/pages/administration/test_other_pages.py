@@ -15,18 +15,29 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
+from msgspec import Struct
 
 import stocky
+from stocky.boxes.schemas import BoxChange
+from stocky.catalogue.schemas import Barcode
 from stocky.config import Config
 from stocky.db import Database, Lane
 from stocky.db.postgres import CONNECTIONS
 from stocky.db.sqlite import READERS
 from stocky.errors import Unavailable
+from stocky.imports.schemas import Written
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.kinds import KINDS, JobKind
 from stocky.jobs.schemas import JobPriority
+from stocky.labels.schemas import NewSheet
+from stocky.logs import audit
+from stocky.notices.schemas import NoticeChannelChange
 from stocky.pages import audit_words
+from stocky.prices.schemas import PriceChange
 from stocky.progress import ProgressCallback
+from stocky.projects.schemas import ProjectChange
+from stocky.settings.schemas import Settings
+from stocky.webhooks.schemas import NewWebhook
 from tests.architecture import schema
 from tests.backup.dumps import finished
 from tests.imports.importing import imported
@@ -302,6 +313,57 @@ async def test_audit_names_locations_and_people(browse: Browse, admin: AsyncClie
     page = await (await browse("admin")).show("/audit?subject=scanner")
     records = [re.sub(r"<[^>]+>", "", each) for each in re.findall(r'class="record-text">(.*?)</td>', page.text)]
     assert records == ["Person admin", "Mode add · Location Cellar &amp; shelf"]
+
+
+async def test_audit_of_a_merge_links_to_the_other_item(browse: Browse, admin: AsyncClient) -> None:
+    item, other = await new_item(admin, "Coffee beans"), await new_item(admin, "Coffee & milk")
+    made(await admin.post(f"/items/{item['id']}/merge", json={"into": other["id"]}))
+    page = await (await browse("admin")).show("/audit?action=merged")
+    [details] = re.findall(r'class="record-text">(.*?)</td>', page.text)
+    assert f'<a href="/items/{other["id"]}">Coffee &amp; milk</a>' in details
+    assert re.sub(r"<[^>]+>", "", details) == "Into Coffee &amp; milk"
+
+
+async def test_audit_shows_sizes_amounts_and_days_with_their_units(
+    app: Litestar, browse: Browse, admin: AsyncClient
+) -> None:
+    item = await new_item(admin, "Flour", shelf_life_days=30, default_storage_type="refrigerator")
+    made(await admin.patch(f"/items/{item['id']}", json={"shelf_life_days": 1, "default_storage_type": "freezer"}))
+    entries: list[tuple[str, str, Json]] = [
+        ("fetched", "backup", {"size_bytes": 1_400_000}),
+        ("changed", "project", {"changed": {"item_id": item["id"], "quantity": 500, "unit": "g"}}),
+        ("created", "label_sheet", {"label_width": 70}),
+    ]
+    async with app.state.database.transaction() as tx:
+        for action, subject, details in entries:
+            await audit.record(tx, 1, action, subject, 7, details)
+    page = await (await browse("admin")).show("/audit")
+    shown = re.findall(r'class="record-text">(.*?)</td>', page.text)
+    assert f'<a href="/items/{item["id"]}">Flour</a>' in shown[1]
+    assert [re.sub(r"<[^>]+>", "", each) for each in shown[:4]] == [
+        "Label, width 70 mm",
+        "Changed Item Flour, Amount 500 g",
+        "Size 1.4 MB",
+        "Kept in Freezer · Keeps 1 day",
+    ]
+
+
+async def test_audit_links_to_nothing_that_is_gone(browse: Browse, admin: AsyncClient) -> None:
+    hook = made(await admin.post("/webhooks/", json={"url": "https://example.org/", "event_types": ["stock.recorded"]}))
+    browser = await browse("admin")
+    link = f'href="/hooks/{hook["id"]}"'
+    assert link in (await browser.show("/audit?subject=webhook")).text
+    assert (await admin.delete(f"/webhooks/{hook['id']}")).status_code == 204
+    assert link not in (await browser.show("/audit?subject=webhook")).text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [Settings, NewSheet, NewWebhook, NoticeChannelChange, ProjectChange, BoxChange, PriceChange, Written, Barcode],
+)
+def test_every_audited_field_has_a_name(changed: type[Struct]) -> None:
+    # A secret is not in the audit trail.
+    assert set(changed.__struct_fields__) - audit_words.FIELD_NAMES.keys() <= {"secret"}
 
 
 async def test_audit(browse: Browse, admin: AsyncClient) -> None:
