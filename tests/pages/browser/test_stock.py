@@ -253,6 +253,21 @@ async def test_several_are_selected_on_a_phone(opener: Opener) -> None:
     await shows(page.locator(".toast"), "2 items have the tag")
 
 
+async def test_all_are_selected_on_a_phone(opener: Opener) -> None:
+    page = await opener("/items?q=resistor", width=360, height=780)
+    await page.get_by_role("button", name="Select", exact=True).click()
+    every, boxes = page.get_by_text("Select all", exact=True), page.locator('td.check input[name="id"]')
+    await every.click()
+    assert all([await box.is_checked() for box in await boxes.all()])
+    await shows(page.locator("[data-count]"), str(await boxes.count()))
+    await every.click()
+    await shows(page.locator("[data-count]"), "0")
+    # The head of the table has one on a wide screen.
+    await page.set_viewport_size({"width": 1000, "height": 780})
+    assert not await every.is_visible()
+    assert await page.locator("th.check input").is_visible()
+
+
 async def test_nothing_is_cut_off_on_a_phone(opener: Opener) -> None:
     page = await opener("/items?q=resistor", width=360, height=780)
     await page.get_by_role("button", name="Select", exact=True).click()
