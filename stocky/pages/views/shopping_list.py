@@ -23,6 +23,7 @@ from stocky.pages.languages import Text, _, language_of, plural
 from stocky.pages.list_units import read_units
 from stocky.pages.pickers import pick_location, read_item_or_words
 from stocky.pages.put_away import LOCATION_COOKIE, chosen_location, make_rows
+from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, fragment_of, page, see_other
 from stocky.pages.ticks import Tick, book_tick
 from stocky.schema import Id
@@ -130,7 +131,7 @@ async def fill(
     """Adds the items at or below their minimum."""
     form = await read_form(request, Filling)
     if form.errors:
-        return await list_page(request, state, user, list_id, form)
+        return refused(request, form) or await list_page(request, state, user, list_id, form)
     batch_id = new_batch_id()
     async with database.transaction() as tx:
         filled = await service.fill_from_low_stock(tx, list_id, form.data, user, batch_id)

@@ -300,9 +300,17 @@ async def test_list_is_filled_with_what_is_low(browse: Browse, member: AsyncClie
     item = await new_item(member, "Milk", min_quantity=2)
     await new_stock(member, item, await new_location(member), 1)
     browser = await browse("member")
-    assert "1 item is at or below its minimum" in (await browser.show("/lists/1")).text
+    page = (await browser.show("/lists/1")).text
+    assert "1 item is at or below its minimum" in page
+    # However long the list is, what fills it is opened from above it.
+    assert (
+        0 < page.index('data-dialog="fill"') < page.index('data-fragment="entries"') < page.index('<dialog id="fill"')
+    )
     answer = await browser.submit("/lists/1/fill", {"target": "x"})
     assert answer.status_code == 422
+    assert re.search(r'<dialog id="fill"[^>]* open', answer.text)
+    answer = await browser.submit("/lists/1/fill", {"target": "x"}, headers={"X-Requested-With": "fetch"})
+    assert [each["field"] for each in answer.json()["errors"]] == ["target"]
     answer = await browser.submit("/lists/1/fill", {"target": "4"})
     assert "1 entry was added or raised" in (await browser.show(answer.headers["location"])).text
     assert (await get(member, "/shopping-lists/1"))["items"][0]["quantity"] == 3
