@@ -357,6 +357,16 @@ async def test_readers_see_no_forms(browse: Browse, samples: dict[str, object]) 
     assert {form.action for form in page.forms} == {"/items", "/sign-out"}
 
 
+async def test_empty_stock_is_apart(editor: Browser, admin: AsyncClient) -> None:
+    item = await new_item(admin, "Candles")
+    path = f"/items/{item['id']}"
+    await new_stock(admin, item, await new_location(admin, "Attic"), 2)
+    assert "Used up" not in (await editor.show(path)).text
+    await new_stock(admin, item, await new_location(admin, "Bay"), 0)
+    page = (await editor.show(path)).text
+    assert page.index(">Attic<") < page.index("Used up</h3>") < page.index(">Bay<")
+
+
 async def test_stock_that_is_empty_for_long_is_shown_on_demand(
     editor: Browser, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
