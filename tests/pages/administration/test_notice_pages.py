@@ -17,12 +17,15 @@ SECRET = "a-secret-topic"
 async def test_mail(browse: Browse, admin: AsyncClient) -> None:
     browser = await browse("admin")
     assert "No channels yet" in (await browser.show("/notices")).text
-    await browser.show("/notices/new")
+    page = (await browser.show("/notices/new")).text
+    assert page.index("What is reported, and when") < page.index("Time of the daily message")
+    assert '<details class="disclosure" open>' not in page
     fields = {"name": "Anna", "recipients": "anna@example.org, ben@example.org", "daily_at": "07:30", "language": "de"}
     fields |= {"cause_backup_failed": "at_once", "cause_low_stock": "daily", "cause_expired": "", "timezone": ""}
     answer = await browser.submit("/notices/new", fields | {"quiet_from": "22:00"})
     assert answer.status_code == 422
     assert 'value="anna@example.org, ben@example.org"' in answer.text
+    assert '<details class="disclosure" open>' in answer.text
     answer = await browser.submit("/notices/new", fields | {"recipients": "anna"})
     assert answer.status_code == 422
     assert (await browser.submit("/notices/new", fields)).status_code == 303
