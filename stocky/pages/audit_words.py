@@ -275,6 +275,8 @@ def describe(entry: AuditEntry, names: Names) -> Record:
     if entry.subject == "import":
         # The rows that wait for a later import; a label sheet's is its edge.
         details.pop("left", None)
+        if not details.get("stock_events"):
+            details.pop("batch_id", None)
     name = next((str(details.pop(field)) for field in _NAMES if details.get(field)), "")
     subject_id = entry.subject_id or ""
     known = names.get(entry.subject)

@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -346,6 +346,22 @@ async def test_audit_shows_sizes_amounts_and_days_with_their_units(
         "Size 1.4 MB",
         "Kept in Freezer · Keeps 1 day",
     ]
+
+
+def test_audit_links_only_to_batches_that_have_events() -> None:
+    for events, labels in ((0, ["Changes of stock"]), (2, ["Batch", "Changes of stock"])):
+        details = {"batch_id": "b-1", "left": [], "stock_events": events}
+        entry = audit.AuditEntry(
+            id=1,
+            occurred_at=datetime(2026, 12, 1, tzinfo=UTC),
+            user_id=1,
+            action="imported",
+            subject="import",
+            subject_id="i-1",
+            details=details,
+            request_id=None,
+        )
+        assert [str(each.label) for each in audit_words.describe(entry, {}).details] == labels
 
 
 async def test_audit_links_to_nothing_that_is_gone(browse: Browse, admin: AsyncClient) -> None:
