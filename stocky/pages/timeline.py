@@ -43,8 +43,8 @@ def make_timeline(
         """
         named = f'<a href="{escaped(href)}">{escaped(title)}</a>' if href else escaped(title)
         before = f"{escaped(detail)} · " if detail else ""
-        # Not within the f-strings, where the collection of words does not find them.
-        word, left = _("undone"), _("then %(amount)s", amount=after)
+        # Not within the f-strings, where the collection of words does not find them. A unit stays beside its amount.
+        word, left = _("undone"), _("then %(amount)s", amount=after.replace(" ", "\u00a0"))
         past = f" · {word}" if undone else ""
         then = f'<span class="after">{left}</span>'
         keyed = "" if key == "" else f' data-key="{escaped(key)}"'
