@@ -79,6 +79,7 @@ SELECT item.id
    AND item.name = (SELECT CASE count(*) WHEN 1 THEN CAST(:unnamed AS TEXT) || max(barcode.code) END
                       FROM barcode WHERE barcode.item_id = item.id)
    AND NOT EXISTS (SELECT 1 FROM item_tag WHERE item_tag.item_id = item.id)
+   AND NOT EXISTS (SELECT 1 FROM item_field_value WHERE item_field_value.item_id = item.id)
    AND NOT EXISTS (SELECT 1 FROM document WHERE document.item_id = item.id)
    AND NOT EXISTS (SELECT 1 FROM price WHERE price.item_id = item.id)
    AND NOT EXISTS (SELECT 1 FROM suggestion WHERE suggestion.item_id = item.id)

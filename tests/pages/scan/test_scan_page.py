@@ -10,6 +10,9 @@ import pytest
 from httpx import AsyncClient, Response
 
 from stocky.barcodes.command_codes import make_short_code
+from stocky.catalogue.schemas import ItemChange
+from stocky.db.queries import load_queries
+from stocky.resources import resource
 from tests.barcodes.layouts import typed
 from tests.conftest import ORIGIN
 from tests.inventory import get, made, new_item, new_location, new_stock
@@ -352,6 +355,17 @@ async def test_undo_of_a_scan_hides_nothing_that_people_know_more_of(
     assert (await browser.submit(f"/scan/events/{event}/undo")).status_code == 303
     stays = await get(member, f"/items/{item}")
     assert (stays["is_active"], stays["total_quantity"]) == (True, 0)
+
+
+def test_undo_of_a_scan_looks_at_every_field_of_an_item() -> None:
+    query = load_queries(resource("sql"), "sqlite")["find_unused_stub"].text
+    elsewhere = {
+        "upc": "barcode.item_id",
+        "barcodes": "barcode.item_id",
+        "tags": "item_tag",
+        "fields": "item_field_value",
+    }
+    assert [field for field in ItemChange.__struct_fields__ if elsewhere.get(field, f"item.{field}") not in query] == []
 
 
 async def test_undo_of_a_script_names_the_scan(browse: Browse, member: AsyncClient) -> None:
