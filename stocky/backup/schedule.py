@@ -107,7 +107,7 @@ class BackupUpkeep:
 
     async def _tidy(self) -> None:
         """Removes expired backups and leftovers of killed processes."""
-        await asyncio.to_thread(sweep, self._config.backup_dir)
+        await asyncio.to_thread(self._drop_leftovers)
         if self._database.dialect == "postgres":
             from stocky.backup.swap.postgres import sweep as sweep_schemas
 
@@ -115,6 +115,10 @@ class BackupUpkeep:
         for removed in await asyncio.to_thread(self._backups.store.remove_expired):
             _log.info("Removed the expired backup %s", removed.filename)
         await self._count_backups()
+
+    def _drop_leftovers(self) -> None:
+        sweep(self._config.backup_dir)
+        self._backups.store.reservations.drop_abandoned()
 
     async def _count_backups(self) -> None:
         backups = await self._backups.list_backups()

@@ -29,6 +29,7 @@ from stocky.backup.dump.format import TITLE
 from stocky.backup.dump.ledger import LedgerMark
 from stocky.backup.dump.making import open_owner_only
 from stocky.backup.encryption.format import SUFFIX, Method, method_of, method_of_file
+from stocky.backup.reservations import Reservations
 from stocky.damaged_json import DAMAGED_JSON
 from stocky.disk import disk_errors, locked_directory, move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
@@ -38,10 +39,6 @@ ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
 _SQL_FORMAT = "stocky_backup_%Y%m%d_%H%M%S.sql.gz"
 _ARCHIVE_FORMAT = "stocky-backup-%Y-%m-%d-%H-%M-%S.zip"
 _FILE = re.compile(r"(?:stocky_backup_\d{8}_\d{6}\.sql\.gz|stocky-backup-\d{4}(?:-\d{2}){5}\.zip)(?:\.age)?")
-# Prefix of the empty file that reserves an id while its backup is made.
-_RESERVED = ".promised-"
-# A reservation whose process was killed is dropped after this time.
-_RESERVATION_LIFETIME = timedelta(days=1)
 # Names have a resolution of one second; later backups of the same second take the next free names.
 _NAMES_TRIED = 1000
 
@@ -180,6 +177,7 @@ class Store:
     def __init__(self, directory: Path, holds: Holds = _holds_none) -> None:
         """Retention and expiry spare what `holds` returns; a user may delete it."""
         self.directory = directory
+        self.reservations = Reservations(directory)
         self._holds = holds
         self._just_made: dict[Reason, str] = {}
         # Held while metadata is read to be changed, and while backups are deleted, with that of the directory.
@@ -197,7 +195,7 @@ class Store:
         try:
             with disk_errors():
                 self.directory.mkdir(parents=True, exist_ok=True)
-                while self._is_taken(moment) or not self._reserve(moment):
+                while self._is_taken(moment) or not self.reservations.take(moment.strftime(ID_FORMAT)):
                     moment += timedelta(seconds=1)
         except OSError as error:
             raise Unavailable(
@@ -208,8 +206,7 @@ class Store:
 
     def release_id(self, id: str) -> None:
         """Releases a reserved id: its backup is stored or will not be made."""
-        with suppress(OSError):
-            self._reservation(_moment(id)).unlink()
+        self.reservations.release(id)
 
     def list_backups(self) -> list[StoredBackup]:
         """All backups, newest first; those dated in the future, by a wrong clock, come last.
@@ -246,7 +243,7 @@ class Store:
         own = moment = _moment(backup.id)
         for _ in range(_NAMES_TRIED):
             name = own_name(backup.kind, moment, backup.encryption)
-            if not self._is_taken(moment) and (moment == own or not self._reservation(moment).exists()):
+            if not self._is_taken(moment) and (moment == own or not self.reservations.has(moment.strftime(ID_FORMAT))):
                 with suppress(FileExistsError), disk_errors():
                     move_new(file, self.directory / name)
                     break
@@ -394,10 +391,6 @@ class Store:
                 backed = metadata.with_suffix("")
                 if not backed.exists() and (_FILE.fullmatch(backed.name) or self._read_metadata(backed) is not None):
                     metadata.unlink(missing_ok=True)
-            for reservation in self.directory.glob(f"{_RESERVED}*"):
-                with suppress(OSError):
-                    if now.timestamp() - reservation.stat().st_mtime > _RESERVATION_LIFETIME.total_seconds():
-                        reservation.unlink()
         return expired
 
     def keep_last(self, count: int, reasons: Iterable[Reason] = COUNTED) -> list[StoredBackup]:
@@ -423,17 +416,6 @@ class Store:
             with suppress(NotFound):
                 self.remove_backup(backup.id)
         return removed
-
-    def _reservation(self, moment: datetime) -> Path:
-        return self.directory / moment.strftime(_RESERVED + ID_FORMAT)
-
-    def _reserve(self, moment: datetime) -> bool:
-        """Reserves this time; False when another process has reserved it."""
-        try:
-            os.close(os.open(self._reservation(moment), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            return False
-        return True
 
     def _is_taken(self, moment: datetime) -> bool:
         return any((self.directory / name).exists() for name in _own_names(moment))

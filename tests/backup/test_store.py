@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import signal
 import stat
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,8 +19,11 @@ import msgspec
 import pytest
 
 from stocky import clock
+from stocky.backup import reservations
 from stocky.backup.store import ID_FORMAT, Kind, Reason, Store, StoredBackup, found_id
+from stocky.disk import NoLocks
 from stocky.errors import NotFound, OutOfSpace
+from tests.serving import ROOT
 
 GZIP = gzip.compress(b"-- Stocky backup\n", mtime=0)
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -329,16 +335,55 @@ def test_two_processes_reserve_different_ids(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reservation_of_a_killed_process_expires(tmp_path: Path) -> None:
+def test_reservation_of_a_killed_process_is_dropped(tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from stocky.backup.store import Store
+Store(Path({str(tmp_path)!r})).reserve_id()
+os.kill(os.getpid(), 9)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    store = Store(tmp_path)
+    id = store.reserve_id()
+    # That of another process as well as of another store of this one.
+    Store(tmp_path).reservations.drop_abandoned()
+    assert not left.exists()
+    assert store.reservations.has(id)
+    store.release_id(id)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reservation_without_locks_is_dropped_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_lock(descriptor: int, *, wait: bool) -> None:
+        raise NoLocks
+
+    monkeypatch.setattr(reservations, "lock", no_lock)
     store = Store(tmp_path)
     store.reserve_id()
-    (promise,) = tmp_path.iterdir()
-    store.remove_expired()
-    assert promise.exists()
-    long_ago = promise.stat().st_mtime - timedelta(days=2).total_seconds()
-    os.utime(promise, (long_ago, long_ago))
-    store.remove_expired()
+    (file,) = tmp_path.iterdir()
+    store.reservations.drop_abandoned()
+    assert file.exists()
+    long_ago = file.stat().st_mtime - timedelta(days=2).total_seconds()
+    os.utime(file, (long_ago, long_ago))
+    store.reservations.drop_abandoned()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_id_whose_reservation_is_dropped_before_it_is_locked_is_not_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dropped_first(descriptor: int, *, wait: bool) -> None:
+        (tmp_path / ".promised-2026-03-01-12-00-00").unlink()
+
+    monkeypatch.setattr(reservations, "lock", dropped_first)
+    store = Store(tmp_path)
+    assert not store.reservations.take("2026-03-01-12-00-00")
+    monkeypatch.undo()
+    assert store.reservations.take("2026-03-01-12-00-00")
+    assert not store.reservations.take("2026-03-01-12-00-00")
 
 
 @pytest.mark.parametrize(
