@@ -129,6 +129,10 @@ class Login(Struct):
     password: GivenPassword
     remember_me: bool = False
 
+    def __post_init__(self) -> None:
+        # Phones add a space after a word that they complete, and no username has one there.
+        self.username = self.username.strip()
+
 
 class LoginForm(Struct):
     """Credentials as form fields."""

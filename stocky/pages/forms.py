@@ -28,6 +28,8 @@ Values = Mapping[str, list[str]]
 # A form has at most this many values; the body is bounded as that of the API.
 MAX_VALUES = 10_000
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+# Of a list that is typed as one text, which entry is wrong is no help.
+_INDEX = re.compile(r"^\[\d+\]: ")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 # Digits with the separators of thousands of a language; `1.500` in German.
 _GROUPED = {mark: re.compile(rf"[1-9][0-9]{{0,2}}(?:[{mark}][0-9]{{3}})+") for mark in ".,"}
@@ -210,7 +212,7 @@ def parse_form(
             elif field.required:
                 errors[name] = _REQUIRED
         except msgspec.ValidationError as error:
-            errors[name] = describe_error(error, field.type)
+            errors[name] = _INDEX.sub("", describe_error(error, field.type))
         except ValueError as error:
             errors[name] = str(error)
     if errors:

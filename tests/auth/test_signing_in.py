@@ -39,6 +39,12 @@ async def test_usernames_ignore_case(sign_in: SignIn) -> None:
     assert (await sign_in("MemBer"))["role"] == "member"
 
 
+async def test_spaces_around_the_username_are_ignored(client: AsyncClient, sign_in: SignIn) -> None:
+    # A phone adds one after a word that it completes.
+    assert (await sign_in("member "))["role"] == "member"
+    assert (await client.post("/auth/login", data={"username": " member", "password": PASSWORD})).status_code == 200
+
+
 async def test_unknown_user_wrong_password_and_inactive_user_get_the_same_message(
     client: AsyncClient, admin: AsyncClient
 ) -> None:

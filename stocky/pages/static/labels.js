@@ -16,6 +16,17 @@ document.addEventListener("change", ({ target }) => {
   swapping = true;
   form.requestSubmit();
 });
+// The files are those of what is typed, also before it shows.
+document.addEventListener("input", ({ target }) => {
+  const form = target.closest("#labels-form");
+  if (!form || target.role === "combobox") return;
+  for (const link of document.querySelectorAll('.label-setup a[href*="format="]')) {
+    const url = new URL(link.href);
+    if (target.type === "checkbox" && !target.checked) url.searchParams.delete(target.name);
+    else url.searchParams.set(target.name, target.value);
+    link.href = url;
+  }
+});
 // The picker gets the focus again with the new form; its answers open on typing, so that they do not cover the new labels.
 document.addEventListener("focusin", (event) => swapping && event.stopPropagation(), { capture: true });
 document.addEventListener("stocky:swap", () => {

@@ -44,6 +44,8 @@ export function attach(input) {
     id.value = chosen.id;
     input.value = chosen.text;
     close();
+    // An error at the field no longer holds.
+    input.dispatchEvent(new Event("input", { bubbles: true }));
     id.dispatchEvent(new CustomEvent("change", { bubbles: true, detail: how }));
   };
   const search = async () => {

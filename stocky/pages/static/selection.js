@@ -33,4 +33,5 @@ export function update(changed) {
     }
   }
   bar().querySelector("[data-count]").textContent = String(count);
+  for (const button of bar().querySelectorAll(".actions button:not([data-select-toggle])")) button.disabled = !count;
 }

@@ -28,6 +28,9 @@ async def test_mail(browse: Browse, admin: AsyncClient) -> None:
     assert '<details class="disclosure" open>' in answer.text
     answer = await browser.submit("/notices/new", fields | {"recipients": "anna"})
     assert answer.status_code == 422
+    # Which one of a list it is says nothing in a field of one text.
+    assert "must be an address" in answer.text
+    assert "[0]" not in answer.text
     assert (await browser.submit("/notices/new", fields)).status_code == 303
     [channel] = await get(admin, "/notices/channels")
     assert channel["recipients"] == ["anna@example.org", "ben@example.org"]

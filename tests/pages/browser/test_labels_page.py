@@ -35,6 +35,16 @@ async def test_choose_and_print(opener: Opener) -> None:
     assert sizes == [(b"175", b"82")] * 8, "eight labels of 62 x 29 mm"
 
 
+async def test_pdf_has_the_copies_that_are_typed(opener: Opener) -> None:
+    page = await opener("/labels?sheet=a4-3x8&commands=true")
+    link = page.get_by_role("link", name="PDF")
+    assert "copies=1" in (await link.get_attribute("href") or "")
+    # Typed and not yet shown.
+    await page.get_by_label("Copies of each").fill("3")
+    assert "copies=3" in (await link.get_attribute("href") or "")
+    assert "format=pdf" in (await link.get_attribute("href") or "")
+
+
 async def test_answer_that_comes_while_an_option_is_pressed_does_not_replace_it(opener: Opener) -> None:
     page = await opener("/labels?sheet=a4-3x8")
     field = page.get_by_role("combobox", name="Add a location")

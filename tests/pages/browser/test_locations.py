@@ -306,3 +306,30 @@ async def test_steps_and_adding_at_a_location(opener: Opener) -> None:
     await expect(page.locator(".stepper b")).to_have_text("7")
     await expect(plus).to_be_focused()
     assert await total(page, item["id"]) == 7
+
+
+async def test_counts_that_are_not_saved_are_asked_for(opener: Opener) -> None:
+    page = await opener("/me")
+    shelf = await call(page, "/locations/", {"name": "Shelf to count"})
+    item = await call(page, "/items/", {"name": "Thing to count"})
+    await call(page, "/skus/", {"item_id": item["id"], "location_id": shelf["id"], "quantity": 3})
+    questions: list[str] = []
+
+    async def stay(dialog: Any) -> None:
+        questions.append(dialog.type)
+        await dialog.dismiss()
+
+    page.on("dialog", stay)
+    await page.goto(f"/locations/{shelf['id']}/count")
+    await page.get_by_label("Thing to count").fill("2")
+    await page.locator("nav.rail a", has_text="Items").click()
+    await expect(page.get_by_label("Thing to count")).to_have_value("2")
+    assert questions == ["beforeunload"]
+    # Saving and giving up need no question.
+    await page.get_by_role("button", name="Save the count").click()
+    await page.wait_for_url(f"**/locations/{shelf['id']}?done=*")
+    await page.goto(f"/locations/{shelf['id']}/count")
+    await page.get_by_label("Thing to count").fill("9")
+    await page.get_by_role("link", name="Cancel").click()
+    await page.wait_for_url(f"**/locations/{shelf['id']}")
+    assert questions == ["beforeunload"]

@@ -256,7 +256,7 @@ async def test_several_are_selected_on_a_phone(opener: Opener) -> None:
 async def test_all_are_selected_on_a_phone(opener: Opener) -> None:
     page = await opener("/items?q=resistor", width=360, height=780)
     await page.get_by_role("button", name="Select", exact=True).click()
-    every, boxes = page.get_by_text("Select all", exact=True), page.locator('td.check input[name="id"]')
+    every, boxes = page.get_by_text("All on this page", exact=True), page.locator('td.check input[name="id"]')
     await every.click()
     assert all([await box.is_checked() for box in await boxes.all()])
     await shows(page.locator("[data-count]"), str(await boxes.count()))
