@@ -23,6 +23,12 @@ SELECT channel.id, channel.name, channel.kind, channel.target, channel.language,
   LEFT JOIN notice_queue AS queue ON queue.channel_id = channel.id
  WHERE channel.id = :id;
 
+-- list_notice_channel_names --
+-- The names of the channels :ids.
+SELECT id, name
+  FROM notice_channel
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
 -- list_notice_channels --
 -- Channels, in the order they were created.
 SELECT channel.id, channel.name, channel.kind, channel.target, channel.language, channel.at_once, channel.daily,

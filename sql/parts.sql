@@ -18,6 +18,12 @@ SELECT id, name, description,
   FROM item_type
  WHERE id = :id;
 
+-- list_item_type_names --
+-- The names of the types :ids.
+SELECT id, name
+  FROM item_type
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
 -- find_item_type --
 -- The id of the type with the key :name_key.
 SELECT id

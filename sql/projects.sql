@@ -30,6 +30,12 @@ SELECT id, name, notes, created_at, updated_at
   FROM project
  WHERE id = :id AND is_active;
 
+-- list_project_names --
+-- The names of those of the projects :ids that are not deleted.
+SELECT id, name
+  FROM project
+ WHERE is_active AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
 -- list_projects --
 -- Projects in the order they were added; :pattern for LIKE in lower case is optional. A project is
 -- withdrawn while the ledger has an event of its withdrawal that is not undone.

@@ -22,6 +22,12 @@ SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhoo
   LEFT JOIN webhook_queue AS queue ON queue.webhook_id = webhook.id
  WHERE webhook.id = :id;
 
+-- list_webhook_urls --
+-- The addresses of the webhooks :ids.
+SELECT id, url
+  FROM webhook
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
 -- list_webhooks --
 -- Webhooks, in the order they were created.
 SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhook.is_active,

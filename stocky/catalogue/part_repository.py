@@ -6,6 +6,7 @@ A type with items is not deleted.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -28,6 +29,12 @@ async def get_item_type(read: Connection, type_id: int) -> ItemType:
     if item_type is None:
         raise NotFound(f"There is no item type with id {type_id}")
     return item_type
+
+
+async def get_item_type_names(read: Connection, type_ids: set[int]) -> dict[int, str]:
+    """The names of types by their ids; missing ones are left out."""
+    rows = await read.all("list_item_type_names", dict[str, Any], ids=type_ids) if type_ids else []
+    return {row["id"]: row["name"] for row in rows}
 
 
 async def find_item_type(read: Connection, name: str) -> int | None:

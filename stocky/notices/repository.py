@@ -35,6 +35,12 @@ async def get_channel(read: Connection, channel_id: int) -> NoticeChannel:
     return _channel(row)
 
 
+async def get_channel_names(read: Connection, channel_ids: set[int]) -> dict[int, str]:
+    """The names of channels by their ids; missing ones are left out."""
+    rows = await read.all("list_notice_channel_names", dict[str, Any], ids=channel_ids) if channel_ids else []
+    return {row["id"]: row["name"] for row in rows}
+
+
 async def list_channels(
     read: Connection, *, skip: int, limit: int, listing: Listing | None = None
 ) -> list[NoticeChannel]:

@@ -57,6 +57,12 @@ async def list_projects(
     )
 
 
+async def get_project_names(read: Connection, project_ids: set[int]) -> dict[int, str]:
+    """The names of projects by their ids; deleted ones are left out."""
+    rows = await read.all("list_project_names", dict[str, Any], ids=project_ids) if project_ids else []
+    return {row["id"]: row["name"] for row in rows}
+
+
 async def get_project(read: Connection, project_id: int, viewer: Principal | None = None) -> Project:
     """A project with its requirements and what is missing. Raises NotFound."""
     row = await get_project_row(read, project_id)

@@ -45,6 +45,12 @@ async def get_webhook(read: Connection, webhook_id: int) -> Webhook:
     return _webhook(row)
 
 
+async def get_webhook_hosts(read: Connection, webhook_ids: set[int]) -> dict[int, str]:
+    """The hosts of the addresses of webhooks by their ids; missing ones are left out."""
+    rows = await read.all("list_webhook_urls", dict[str, Any], ids=webhook_ids) if webhook_ids else []
+    return {row["id"]: urlsplit(row["url"]).netloc for row in rows}
+
+
 async def list_webhooks(read: Connection, *, skip: int, limit: int, listing: Listing | None = None) -> list[Webhook]:
     """Webhooks, in the order they were created or that of `listing`."""
     rows = await read.page("list_webhooks", dict[str, Any], listing, skip=skip, limit=limit)

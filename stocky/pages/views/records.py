@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from litestar import Request, get
 from litestar.datastructures import State
@@ -15,23 +14,24 @@ from stocky import clock
 from stocky.auth import repository as people
 from stocky.auth.guards import admins
 from stocky.catalogue.location_repository import get_locations
-from stocky.catalogue.part_repository import list_item_types
+from stocky.catalogue.part_repository import get_item_type_names
 from stocky.catalogue.repository import get_items
 from stocky.db import Connection
 from stocky.http.parameters import Skip
 from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
 from stocky.logs.memory import MemoryLog
 from stocky.logs.schemas import LogFilter, LogLevel
-from stocky.notices.repository import list_channels
+from stocky.notices.repository import get_channel_names
 from stocky.pages import audit_words
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page
 from stocky.pages.views.activity import OptionalDay
-from stocky.projects.repository import list_projects
+from stocky.projects.repository import get_project_names
 from stocky.schema import MAX_ID
-from stocky.webhooks.repository import list_webhooks
+from stocky.webhooks.repository import get_webhook_hosts
 
 _PAGE = 50
+# The people that a filter offers.
 _MOST = 1_000
 LEVELS: dict[LogLevel, Text] = {
     LogLevel.DEBUG: _("debug"),
@@ -106,44 +106,40 @@ async def show_audit(
         "since": since,
         "until": until,
     }
-    usernames = {each.id: each.username for each in users}
+    user_ids = {id for id in (user_id, *(each.user_id for each in entries)) if id is not None}
+    names = await _names(read, entries, user_ids)
     return page(
         request,
         "audit.html",
         entries=entries[:_PAGE],
         has_more=len(entries) > _PAGE,
-        names=usernames,
+        # Also whoever is mentioned but not among the first.
+        names={each.id: each.username for each in users} | names["user"],
         actions=audit_words.ACTIONS,
         subjects=audit_words.SUBJECTS,
         filters=filters,
         is_filtered=any(value not in (None, "") for value in filters.values()),
-        describe=partial(audit_words.describe, names=await _names(read, entries) | {"user": usernames}),
+        describe=partial(audit_words.describe, names=names),
         skip=skip,
         size=_PAGE,
     )
 
 
-async def _names(read: Connection, entries: Sequence[AuditEntry]) -> dict[str, dict[int, str]]:
-    """Today's names of what the entries are about and mention, by kind; what no longer exists has none."""
+async def _names(read: Connection, entries: Sequence[AuditEntry], user_ids: set[int]) -> dict[str, dict[int, str]]:
+    """Today's names, by kind: of what entries are about and mention, and of users; what no longer exists has none."""
     ids = audit_words.mentioned(entries)
     items = await get_items(read, ids["item"])
     locations = await get_locations(read, ids["location"])
-    names = {
+    users = await people.get_users(read, ids["user"] | user_ids)
+    return {
         "item": {id: each.name for id, each in items.items()},
+        "item_type": await get_item_type_names(read, ids["item_type"]),
         "location": {id: each.path for id, each in locations.items()},
+        "notice_channel": await get_channel_names(read, ids["notice_channel"]),
+        "project": await get_project_names(read, ids["project"]),
+        "user": {id: each.username for id, each in users.items()},
+        "webhook": await get_webhook_hosts(read, ids["webhook"]),
     }
-    if ids["item_type"]:
-        types = await list_item_types(read, skip=0, limit=_MOST, pattern=None)
-        names["item_type"] = {each.id: each.name for each in types}
-    if ids["notice_channel"]:
-        names["notice_channel"] = {each.id: each.name for each in await list_channels(read, skip=0, limit=_MOST)}
-    if ids["project"]:
-        names["project"] = {each.id: each.name for each in await list_projects(read, skip=0, limit=_MOST)}
-    if ids["webhook"]:
-        names["webhook"] = {
-            each.id: urlsplit(each.url).netloc for each in await list_webhooks(read, skip=0, limit=_MOST)
-        }
-    return names
 
 
 routes = [show_log, show_audit]

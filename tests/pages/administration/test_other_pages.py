@@ -18,6 +18,7 @@ from litestar import Litestar
 from msgspec import Struct
 
 import stocky
+from stocky import clock
 from stocky.boxes.schemas import BoxChange
 from stocky.catalogue.schemas import Barcode
 from stocky.config import Config
@@ -364,13 +365,49 @@ def test_audit_links_only_to_batches_that_have_events() -> None:
         assert [str(each.label) for each in audit_words.describe(entry, {}).details] == labels
 
 
-async def test_audit_links_to_nothing_that_is_gone(browse: Browse, admin: AsyncClient) -> None:
-    hook = made(await admin.post("/webhooks/", json={"url": "https://example.org/", "event_types": ["stock.recorded"]}))
+@pytest.mark.parametrize(
+    ("path", "new", "subject", "page", "name"),
+    [
+        ("/notices/channels", {"name": "Phone", "url": "ntfy://ntfy.sh/x"}, "notice_channel", "/notices", "Phone"),
+        ("/projects", {"name": "Lamp", "items": []}, "project", "/projects", "Lamp"),
+        ("/types", {"name": "Lamps"}, "item_type", "/vocabulary/types", "Lamps"),
+        (
+            "/webhooks",
+            {"url": "https://a.example/", "event_types": ["stock.recorded"]},
+            "webhook",
+            "/hooks",
+            "a.example",
+        ),
+    ],
+)
+async def test_audit_links_to_nothing_that_is_gone(
+    app: Litestar, browse: Browse, admin: AsyncClient, path: str, new: Json, subject: str, page: str, name: str
+) -> None:
+    id = made(await admin.post(path, json=new))["id"]
+    async with app.state.database.transaction() as tx:
+        await audit.record(tx, 1, "set", subject, id, {})
     browser = await browse("admin")
-    link = f'href="/hooks/{hook["id"]}"'
-    assert link in (await browser.show("/audit?subject=webhook")).text
-    assert (await admin.delete(f"/webhooks/{hook['id']}")).status_code == 204
-    assert link not in (await browser.show("/audit?subject=webhook")).text
+    assert f'<a href="{page}/{id}">{name}</a>' in (await browser.show("/audit?action=set")).text
+    assert (await admin.delete(f"{path}/{id}")).status_code in (200, 204)
+    assert f'href="{page}/{id}"' not in (await browser.show("/audit")).text
+
+
+async def test_audit_names_what_is_far_down_a_list(app: Litestar, browse: Browse) -> None:
+    now = clock.now()
+    async with app.state.database.transaction() as tx:
+        for number in range(1001):
+            name, email = f"N{number:04}", f"n{number:04}@example.org"
+            project = await tx.value("add_project", name=name, notes="", created_at=now)
+            kind = await tx.value("add_item_type", name=name, name_key=name.lower(), description="", created_at=now)
+            new = {"username": name, "email": email, "password_hash": "", "role": "member", "is_active": True}
+            user = await tx.value("add_user", **new, now=now)
+        await audit.record(tx, user, "set", "project", project, {})
+        await audit.record(tx, user, "set", "item_type", kind, {})
+        await audit.record(tx, 1, "set", "scanner", "s1", {"user_id": user})
+    page = (await (await browse("admin")).show("/audit?action=set")).text
+    for path in ("projects", project), ("vocabulary/types", kind), ("people", user):
+        assert '<a href="/{}/{}">N1000</a>'.format(*path) in page
+    assert page.count('<td class="side">N1000</td>') == 2
 
 
 @pytest.mark.parametrize(
