@@ -290,6 +290,10 @@ async def test_audit_says_details_in_words(browse: Browse, admin: AsyncClient) -
         "Noch ohne Namen nein",
         "Schlagwörter breakfast, hot",
     ]
+    made(await admin.patch("/settings", json={"emptied_days": 30}))
+    page = await browser.show("/audit?subject=settings", headers=german)
+    [record] = re.findall(r'class="record-text">(.*?)</td>', page.text)
+    assert re.sub(r"<[^>]+>", "", record) == "Länger leer als 30 Tage"
 
 
 async def test_audit_names_items_and_locations_that_changed(browse: Browse, admin: AsyncClient) -> None:
