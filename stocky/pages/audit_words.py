@@ -334,7 +334,7 @@ def _parts(field: str, value: Any, names: Names) -> Iterator[Part]:
     elif kind is not None and _is_id(value) and (name := names.get(kind, {}).get(value)):
         yield Part(name, f"{_PAGES[kind]}{value}" if kind in _PAGES else "")
     elif field == "batch_id" and isinstance(value, str):
-        yield Part(_("Open"), f"/activity/batches/{quote(value, safe='')}")
+        yield Part(_("All bookings"), f"/activity/batches/{quote(value, safe='')}")
     else:
         yield Part(_value(field, value))
 

@@ -366,7 +366,9 @@ def test_audit_links_only_to_batches_that_have_events() -> None:
             details=details,
             request_id=None,
         )
-        assert [str(each.label) for each in audit_words.describe(entry, {}).details] == labels
+        shown = audit_words.describe(entry, {}).details
+        assert [str(each.label) for each in shown] == labels
+    assert [(str(part.text), part.path) for part in shown[0].parts] == [("All bookings", "/activity/batches/b-1")]
 
 
 @pytest.mark.parametrize(
