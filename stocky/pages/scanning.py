@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import LONGEST, clean, is_blank, is_too_long
@@ -20,7 +21,8 @@ from stocky.schema import Id, LocationKind
 from stocky.stock import repository as stock
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import EventId, EventType, ItemReference, LocationReference, NewEvent, NewEvents
+from stocky.stock.schemas import EventId, EventType, ItemReference, LocationReference, NewEvent, NewEvents, Sku
+from stocky.stock.units import PIECE
 
 _TYPES = {Mode.ADD: EventType.ADD, Mode.REMOVE: EventType.REMOVE, Mode.MOVE: EventType.MOVE, Mode.COUNT: EventType.SET}
 _MODES = {"add": "add", "remove": "remove", "move": "move", "set": "count", "undo": "undone"}
@@ -59,6 +61,12 @@ class Stock(Struct):
     is_lent: bool = False
 
 
+class Elsewhere(Stock, kw_only=True):
+    """Stock at another location than that of a refused removal; `can_take` if the scan means the same amount there."""
+
+    can_take: bool
+
+
 class Shown(Struct, kw_only=True):
     """A result. `mode` is that of its card: the scanner's, refused, undone or unknown.
 
@@ -76,7 +84,7 @@ class Shown(Struct, kw_only=True):
     item_id: int | None = None
     event_id: int | None = None
     warning: str = ""
-    stock: list[Stock] = []
+    stock: Sequence[Stock] = ()
 
 
 async def book(database: Database, recorder: Recorder, form: ScanForm, at: Location | None, by: Principal) -> Shown:
@@ -94,7 +102,7 @@ async def book(database: Database, recorder: Recorder, form: ScanForm, at: Locat
     answer = await service.record_events_with_details(recorder, database, NewEvents(events=[event]), by)
     [result] = answer.results
     if result.status == "rejected":
-        stock = [] if form.mode is not Mode.REMOVE else await find_elsewhere(database, recorder, form.code, here, by)
+        stock = () if form.mode is not Mode.REMOVE else await find_elsewhere(database, recorder, form.code, here, by)
         return Shown(mode="refused", title=clean(form.code), reason=result.reason or "", stock=stock)
     warning = result.warning if isinstance(result.warning, str) else ""
     return Shown(mode=form.mode.value, event_id=result.id, warning=warning)
@@ -133,13 +141,6 @@ async def look_up(database: Database, recorder: Recorder, code: str, by: Princip
     answer = await scanner.look_up(recorder, code, by)
     if answer.item is None:
         return Shown(mode="unknown", title=clean(code))
-    held = [sku for sku in answer.skus if sku.is_active and sku.quantity]
-    async with database.read() as read:
-        locations = await get_locations(read, {sku.location_id for sku in held})
-    amounts: dict[tuple[int, str], int] = {}
-    for sku in held:
-        key = (sku.location_id, sku.unit)
-        amounts[key] = amounts.get(key, 0) + to_milli(sku.quantity)
     return Shown(
         mode=Mode.LOOKUP.value,
         title=answer.item.name,
@@ -147,29 +148,59 @@ async def look_up(database: Database, recorder: Recorder, code: str, by: Princip
         unit=answer.item.unit or "",
         code=answer.item.code,
         item_id=answer.item.id,
-        stock=[
-            Stock(
-                locations[location_id].path,
-                from_milli(milli),
-                unit,
-                location_id,
-                locations[location_id].kind is LocationKind.PERSON,
-            )
-            for (location_id, unit), milli in amounts.items()
-        ],
+        stock=await _list_stock(database, answer.skus),
     )
+
+
+async def _list_stock(database: Database, skus: Sequence[Sku]) -> list[Stock]:
+    """The stock in these SKUs by location and unit."""
+    held = [sku for sku in skus if sku.is_active and sku.quantity]
+    async with database.read() as read:
+        locations = await get_locations(read, {sku.location_id for sku in held})
+    amounts: dict[tuple[int, str], int] = {}
+    for sku in held:
+        key = (sku.location_id, sku.unit)
+        amounts[key] = amounts.get(key, 0) + to_milli(sku.quantity)
+    return [
+        Stock(
+            locations[location_id].path,
+            from_milli(milli),
+            unit,
+            location_id,
+            locations[location_id].kind is LocationKind.PERSON,
+        )
+        for (location_id, unit), milli in amounts.items()
+    ]
 
 
 async def find_elsewhere(
     database: Database, recorder: Recorder, code: str, at: LocationReference | None, by: Principal
-) -> list[Stock]:
-    """The stock of a code's item at other locations than `at`, most of it first. Raises Invalid, as `look_up`."""
-    found = [each for each in (await look_up(database, recorder, code, by)).stock if each.quantity > 0]
-    own = None
-    if found and at is not None and at.id is None and at.name is not None:
+) -> list[Elsewhere]:
+    """The stock of a code's item at other locations than `at`: first what can be taken, most of it first.
+
+    A scan counts in the unit of the stock where it is booked, and so do labels and packs. It means the same amount at
+    two locations if all active SKUs there, also those without stock, have one unit. Raises Invalid, as `look_up`.
+    """
+    answer = await scanner.look_up(recorder, code, by)
+    found = [each for each in await _list_stock(database, answer.skus) if each.quantity > 0]
+    if answer.item is None or not found:
+        return []
+    own = None if at is None else at.id
+    if at is not None and at.id is None and at.name is not None:
         with suppress(Conflict, NotFound):
             async with database.read() as read:
                 own = (await get_location_by_name(read, at.name)).id
-    elif at is not None:
-        own = at.id
-    return sorted((each for each in found if each.location_id != own), key=lambda each: -each.quantity)
+    counted: dict[int | None, set[str]] = {}
+    for sku in answer.skus:
+        if sku.is_active:
+            counted.setdefault(sku.location_id, set()).add(sku.unit)
+    asked = counted.get(own) or {answer.item.unit or PIECE}
+    elsewhere = [
+        Elsewhere(
+            **structs.asdict(each),
+            can_take=not each.is_lent and len(asked) == 1 and counted[each.location_id] == asked,
+        )
+        for each in found
+        if each.location_id != own
+    ]
+    return sorted(elsewhere, key=lambda each: (not each.can_take, -each.quantity))

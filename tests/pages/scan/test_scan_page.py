@@ -184,6 +184,50 @@ async def test_refused_removal_says_where_the_rest_is(browse: Browse, member: As
         assert (shown.status_code, shown.text.strip()) == (200, "")
 
 
+async def _offered(browser: Browser, code: str, at: Any) -> tuple[str, list[str]]:
+    """Where the rest of a refused removal is, and the locations that it can be taken from."""
+    headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN, "X-Fragment": "elsewhere"}
+    shown = await browser.post("/scan/elsewhere", json={"upc": code, "location": {"id": at["id"]}}, headers=headers)
+    text = re.search(r"<p>(.*)</p>", shown.text)
+    return text[1] if text else "", re.findall(r'data-location="([^"]+)"', shown.text)
+
+
+async def test_removal_is_offered_only_in_its_own_unit(browse: Browse, member: AsyncClient) -> None:
+    """A scan has no unit: it counts in that of the stock where it is booked."""
+    item = await new_item(member, "Flour", upc=EAN)
+    a, b, c, d, empty = [await new_location(member, name) for name in ("A", "B", "C", "D", "Empty")]
+    await new_stock(member, item, a, 1, unit="kg")
+    await new_stock(member, item, b, 5000, unit="g")
+    await new_stock(member, item, c, 3, unit="kg")
+    # What is counted in two units, though the older one is used up, gets no button.
+    old = await new_stock(member, item, d, 1, unit="g")
+    await new_stock(member, item, d, 9, unit="kg", lot="L1")
+    browser = await browse("scanner")
+    rest = "3 kg at C · 5000 g at B · 9 kg at D · 1 g at D"
+    assert await _offered(browser, EAN, a) == (rest, ["C"])
+    event = {"type": "remove", "item": {"id": item["id"]}, "sku_id": old["id"], "quantity": 1}
+    made(await member.post("/events/", json={"events": [event]}))
+    assert (await _offered(browser, EAN, a))[1] == ["C"]
+    assert (await _offered(browser, EAN, b))[1] == []
+    assert (await _offered(browser, EAN, d))[1] == []
+    # Where it never was, a scan counts in the item's main unit.
+    assert (await _offered(browser, EAN, empty))[1] == ["C", "A"]
+
+
+async def test_removal_by_a_pack_or_a_piece_is_offered_in_its_own_unit(browse: Browse, member: AsyncClient) -> None:
+    pack = {"barcode": "4006381333948", "pack_quantity": 6}
+    item = await new_item(member, "Rice", barcodes=[{"barcode": EAN}, pack])
+    a, b, c, d = [await new_location(member, name) for name in ("A", "B", "C", "D")]
+    await new_stock(member, item, a, 1)
+    await new_stock(member, item, b, 500, unit="g")
+    await new_stock(member, item, c, 2, unit="pack")
+    await new_stock(member, item, d, 7)
+    browser = await browse("scanner")
+    for code in (EAN, "4006381333948"):
+        assert (await _offered(browser, code, a))[1] == ["D"], code
+        assert (await _offered(browser, code, b))[1] == [], code
+
+
 async def test_unknown_location_is_added(browse: Browse, member: AsyncClient) -> None:
     item = await new_item(member, "Coffee", upc=EAN)
     browser = await browse("member")
