@@ -38,6 +38,8 @@ from stocky.stock import service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EventId, NewUndo
 
+# The modes that can put stock where none has been.
+_ADDING = (Mode.ADD, Mode.MOVE, Mode.COUNT)
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 
 
@@ -82,7 +84,7 @@ async def scan(request: Request[Any, Any, Any], state: State, recorder: Recorder
         location = await _read_location(state.database, form, user)
     except (Conflict, Invalid, NotFound) as error:
         form.refuse(Invalid(error.detail, field="location_id_text"))
-        is_new = isinstance(error, NotFound) and data.location_id is None and _may_add(user)
+        is_new = isinstance(error, NotFound) and data.location_id is None and _may_add(user, data.mode)
         return _page(request, form, None, new_location=form.text("location_id_text").strip() if is_new else "")
     try:
         if is_command(data.code):
@@ -152,10 +154,11 @@ async def _undo(state: State, recorder: Recorder, user: Principal, event_id: int
 
 
 async def _read_location(database: Database, form: Form[ScanForm], user: Principal) -> Location | None:
-    """The location of the form, added if its user pressed that. Raises Conflict, Invalid, NotFound."""
-    chosen, text = form.data.location_id, form.data.location_id_text.strip()
-    if chosen is None and text and form.checked("add_location") and _may_add(user):
-        form.values["location_id"] = [NEW]
+    """The location of the form, or the one that its user pressed to add. Raises Conflict, Invalid, NotFound."""
+    chosen, text, new = form.data.location_id, form.data.location_id_text.strip(), form.text("add_location").strip()
+    if chosen is None and new and _may_add(user, form.data.mode):
+        # What the button named: the field may have another text by now.
+        form.values |= {"location_id": [NEW], "location_id_text": [new]}
         return await find_location(database, form, "location_id", user)
     async with database.read() as read:
         if chosen is not None:
@@ -165,13 +168,14 @@ async def _read_location(database: Database, form: Form[ScanForm], user: Princip
         try:
             return await locations.get_location_by_name(read, text)
         except NotFound:
-            if _may_add(user):
+            if _may_add(user, form.data.mode) or form.data.mode not in _ADDING:
                 raise
             raise NotFound(f"There is no location {text!r}; members and admins can add it") from None
 
 
-def _may_add(user: Principal) -> bool:
-    return user.user.role in (Role.ADMIN, Role.MEMBER)
+def _may_add(user: Principal, mode: Mode) -> bool:
+    """Whether the user may add the location of a scan: nothing can be taken from a new one."""
+    return mode in _ADDING and user.user.role in (Role.ADMIN, Role.MEMBER)
 
 
 async def _find(read: Connection, location_id: int) -> Location | None:

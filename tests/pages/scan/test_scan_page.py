@@ -237,7 +237,12 @@ async def test_unknown_location_is_added(browse: Browse, member: AsyncClient) ->
     assert Page(answer.text).faults == []
     assert "Add “Attic / Shelf 1” as a new location" in answer.text
     assert await get(member, "/locations/") == []
-    text = await _follow(browser, await _scan(browser, EAN, add_location="true", **fields))
+    button = re.search(r'<button[^>]*name="add_location"[^>]*>', answer.text)
+    assert button
+    assert 'value="Attic / Shelf 1"' in button[0]
+    # It adds what it names, whatever is in the field by now.
+    fields = {"location_id_text": "Att", "add_location": "Attic / Shelf 1"}
+    text = await _follow(browser, await _scan(browser, EAN, **fields))
     assert "1 at Attic / Shelf 1" in text
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1
     # The script adds it before the scan; those who may not add locations are told who may.
@@ -250,13 +255,31 @@ async def test_unknown_location_is_added(browse: Browse, member: AsyncClient) ->
     scanner = await browse("scanner")
     headers["X-CSRF-Token"] = scanner.csrf
     assert (await scanner.post("/scan/location", json={"name": "Loft"}, headers=headers)).status_code == 403
-    answer = await _scan(scanner, EAN, location_id_text="Loft", add_location="true")
+    answer = await _scan(scanner, EAN, location_id_text="Loft", add_location="Loft")
     assert "members and admins can add it" in answer.text
     assert "as a new location" not in answer.text
     shown = await scanner.get("/pick/locations?q=Loft&may_add=true", headers={"X-Fragment": "options"})
     assert "No location found; members and admins can add one" in shown.text
     assert 'data-value="new"' not in shown.text
     assert len(await get(member, "/locations/")) == 3
+
+
+@pytest.mark.parametrize(("mode", "can_add"), [("move", True), ("count", True), ("remove", False), ("lookup", False)])
+async def test_location_is_added_only_for_stock(
+    browse: Browse, member: AsyncClient, mode: str, *, can_add: bool
+) -> None:
+    item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member, "Shelf")
+    await new_stock(member, item, shelf, 5)
+    for role, is_offered in (("scanner", False), ("member", can_add)):
+        browser = await browse(role)
+        answer = await _scan(browser, EAN, mode=mode, location_id_text="Loft")
+        assert answer.status_code == 422
+        assert ("as a new location" in answer.text) is is_offered
+        assert ("members and admins can add it" in answer.text) is (can_add and not is_offered)
+    answer = await _scan(browser, EAN, mode=mode, location_id_text="Loft", add_location="Loft")
+    assert answer.status_code == (303 if can_add else 422)
+    names = [each["name"] for each in await get(member, "/locations/")]
+    assert names == (["Loft", "Shelf"] if can_add else ["Shelf"])
 
 
 async def test_messages_are_translated(browse: Browse) -> None:
