@@ -56,8 +56,8 @@ function body(data) {
 }
 
 // Resolves to a successful response, throws Problem for any other. `fragment`: the requested block, which the response must have.
-// Without it, the response must have the type that the header `accept` names.
-export async function send(url, { method = "GET", data, fragment, headers = {}, signal } = {}) {
+// Without it, the response must have the type that the header `accept` names. `stays`: without a session, the page stays.
+export async function send(url, { method = "GET", data, fragment, headers = {}, signal, stays } = {}) {
   const attempt = () => fetch(url, {
     method,
     body: body(data),
@@ -77,13 +77,13 @@ export async function send(url, { method = "GET", data, fragment, headers = {}, 
     if (response.status === 403 && method !== "GET" && (await renewToken())) response = await attempt();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    if (error.status === 401) signIn();
+    if (error.status === 401 && !stays) signIn();
     throw error instanceof Problem ? error : new Problem(0, { detail: word("network") });
   }
   // Any other response is not Stocky's, but that of a network's sign-in page, for example.
   const isOurs = fragment ? response.headers.get("x-fragment") === fragment : hasType(response.headers, headers.accept ?? "");
   if (response.ok && !isOurs) throw new Problem(0, { detail: word("network") });
   if (response.ok) return response;
-  if (response.status === 401) signIn();
+  if (response.status === 401 && !stays) signIn();
   throw new Problem(response.status, await response.json().catch(() => null), isRefusal(response));
 }

@@ -161,8 +161,8 @@ export function showCard({ mode, sign = "", title, detail = "", tape = "", recor
   repeats = isLookUp;
   card.querySelector("[data-again]").hidden = record?.state !== "refused" && !isLookUp;
   card.querySelector("[data-cancel]").hidden = counting === null;
-  // The server's button in the card belongs to an earlier scan, as what was offered.
-  for (const each of card.querySelectorAll("[form], [data-offer]")) each.remove();
+  // The server's button in the card belongs to an earlier scan. What was offered for one, locations.js removes.
+  card.querySelector("[form]")?.remove();
   // A tall card moves the field down, below the tabs of a phone.
   if (document.activeElement === code) code.scrollIntoView({ block: "nearest" });
 }

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tests.pages.browser.conftest import Opener
 
 READY = "#scan-form[data-ready]"
+# The module of the page, for a script.
+QUEUE = """const source = document.querySelector('script[src*="/scan.js"]').src;
+           const queue = await import(source.replace("/scan.js", "/queue.js"));"""
 _numbers = count(1)
 
 

@@ -10,6 +10,7 @@ from tests.browsers import in_a_browser
 from tests.pages.browser.conftest import Opener
 from tests.pages.browser.keyboard import Keys
 from tests.pages.browser.scanning import (
+    QUEUE,
     READY,
     call,
     go_to_scan,
@@ -21,7 +22,7 @@ from tests.pages.browser.scanning import (
 )
 
 if TYPE_CHECKING:
-    pass
+    from playwright.async_api import Page
 
 pytestmark = in_a_browser
 
@@ -138,6 +139,57 @@ async def test_refused_removal_is_taken_from_where_the_rest_is(opener: Opener) -
     await page.locator("#refused").wait_for(state="hidden")
     assert await page.locator("[data-offer]").count() == 0
     assert await total(page, item_id) == 3
+
+
+async def _refused_removal(opener: Opener) -> tuple[Page, int, str, list[str]]:
+    """A page with a removal that was refused; its item, where that is, and the requests for that."""
+    page = await opener("/scan", service_workers="block")
+    item_id, barcode = await new_item(page)
+    await call(page, "POST", "/skus/", {"item_id": item_id, "location_id": 2, "quantity": 4})
+    there = (await call(page, "GET", "/locations/2"))["path"]
+    await go_to_scan(page, "?mode=remove&location_id=1&amount=1")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/scan/elsewhere") else None)
+    await scan(page, barcode)
+    return page, item_id, there, asked
+
+
+async def test_offer_stays_in_its_place(opener: Opener) -> None:
+    page, item_id, there, asked = await _refused_removal(opener)
+    take = page.get_by_role("button", name=f"Take from {there}")
+    await take.focus()
+    # Any change of a scan draws the card again.
+    for _ in range(2):
+        await page.evaluate(f"async () => {{ {QUEUE} await queue.save(await queue.list()); }}")
+    await page.wait_for_timeout(300)
+    assert await take.evaluate("(button) => button === document.activeElement")
+    shown = await page.locator("#result button:visible").all_inner_texts()
+    assert [text.strip() for text in shown] == ["Try again", f"Take from {there}"]
+    assert len(asked) == 1
+    await page.keyboard.press("Enter")
+    await page.locator("#result", has_text=f"3 at {there}").wait_for()
+    assert await page.locator("#f-code").evaluate("(field) => field === document.activeElement")
+    assert await total(page, item_id) == 3
+    assert [each for each in opener.problems if "service worker" not in each.lower()] == []
+    opener.problems.clear()
+
+
+async def test_offer_without_a_session_leaves_the_page(opener: Opener) -> None:
+    page = await opener("/scan", service_workers="block")
+    body = '{"title": "Not signed in"}'
+    await page.route(
+        "**/scan/elsewhere",
+        lambda route: route.fulfill(status=401, content_type="application/problem+json", body=body),
+    )
+    _, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=remove&location_id=1&amount=1")
+    await page.evaluate("window.isSame = true")
+    async with page.expect_response("**/scan/elsewhere"):
+        await scan(page, barcode)
+    await page.wait_for_timeout(500)
+    await page.locator("#refused li").wait_for()
+    assert await page.evaluate("window.isSame")
+    opener.problems.clear()
 
 
 async def test_unknown_location_is_added(opener: Opener) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.browsers import in_a_browser
 from tests.pages.browser.conftest import Opener, OwnSites
-from tests.pages.browser.scanning import READY, call, go_to_scan, new_item, scan, scan_new_item, total
+from tests.pages.browser.scanning import QUEUE, READY, call, go_to_scan, new_item, scan, scan_new_item, total
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ pytestmark = in_a_browser
 
 EVENTS = "**/api/v1/events?details=true"
 UNDO = "**/scan/events/*/undo"
-QUEUE = """const source = document.querySelector('script[src*="/scan.js"]').src;
-           const queue = await import(source.replace("/scan.js", "/queue.js"));"""
 
 
 async def add_stock(page: Page, item_id: int, quantity: int) -> int:
