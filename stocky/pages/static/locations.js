@@ -6,6 +6,7 @@ import { chooseLocation, complain, records, shown, soon } from "./scan.js";
 const form = document.getElementById("scan-form");
 const card = document.getElementById("result");
 const code = document.getElementById("f-code");
+const field = document.getElementById("f-location_id");
 // The fragment, or the request for it, of each event_id: the card is drawn again with each change of any scan.
 const found = new Map();
 
@@ -50,8 +51,7 @@ export async function offer(record) {
 }
 
 // Adds the location of this name or path, and chooses it. A scan meanwhile names it, and is sent again if it came before.
-export async function addLocation(field) {
-  const name = field.value;
+export async function addLocation(name) {
   try {
     const headers = { "content-type": "application/json", accept: "application/json" };
     const response = await send(form.dataset.location, { method: "POST", data: JSON.stringify({ name }), headers, signal: soon() });

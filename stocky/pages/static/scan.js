@@ -491,7 +491,8 @@ form.addEventListener("change", ({ target, detail }) => {
     drawLocations();
   } else if (locationId.value === "new" && target === locationId) {
     locationId.value = "";
-    import("./locations.js").then(({ addLocation }) => addLocation(locationText), () => complain(word("network")));
+    const name = locationText.value;
+    import("./locations.js").then(({ addLocation }) => addLocation(name), () => complain(word("network")));
   } else if (target === locationId) (detail === "left" ? setLocation : chooseLocation)({ id: Number(locationId.value), name: locationText.value });
   else if (target === amount && remembered.mode !== "count") {
     setAmount(amount.value);
@@ -654,6 +655,7 @@ async function start() {
     import("./toasts.js");
     import("./commands.js");
     import("./lookup.js");
+    import("./locations.js");
   }
   code.focus({ preventScroll: true });
 }

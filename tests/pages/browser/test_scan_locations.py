@@ -15,6 +15,7 @@ from tests.pages.browser.scanning import (
     call,
     go_to_scan,
     hold_back,
+    new_barcode,
     new_item,
     scan,
     scan_new_item,
@@ -189,6 +190,25 @@ async def test_offer_without_a_session_leaves_the_page(opener: Opener) -> None:
     await page.wait_for_timeout(500)
     await page.locator("#refused li").wait_for()
     assert await page.evaluate("window.isSame")
+    opener.problems.clear()
+
+
+async def test_location_that_was_pressed_is_added(opener: Opener) -> None:
+    page = await opener("/scan", service_workers="block")
+    await go_to_scan(page, "?mode=add&amount=1")
+    is_typed = await hold_back(page, "locations.js")
+    name = f"Garret {new_barcode()}"
+    await page.locator("#f-location_id").fill(name)
+    await page.locator("#f-location_id-options [data-value=new]", has_text=name).click()
+    # Before the module is there.
+    await page.locator("#f-location_id").fill("pan")
+    async with page.expect_response("**/scan/location"):
+        is_typed.set()
+    names = [each["name"] for each in await call(page, "GET", "/locations/")]
+    assert name in names
+    assert "pan" not in names
+    assert await page.locator("#f-location_id").input_value() == "pan"
+    assert [each for each in opener.problems if "service worker" not in each.lower()] == []
     opener.problems.clear()
 
 
