@@ -135,7 +135,7 @@ export async function clear(keep = 0, before = Infinity) {
 
 // Sends a refused scan again. A rejected event was not booked, and its event_id stays rejected: it gets a new one.
 // A refusal of the whole request does not show whether an earlier attempt was booked: then the event_id stays.
-// `place`: the location to send it for instead.
+// `place`: the location to send a rejected one for instead.
 export async function again({ seq }, place = null) {
   const changed = [];
   await within("readwrite", (store) => {
@@ -151,7 +151,7 @@ export async function again({ seq }, place = null) {
         const now = new Date().toISOString();
         if (event.occurred_at > now) event.occurred_at = now;
       }
-      if (place) {
+      if (place && isRejected) {
         event.location = place.id ? { id: place.id } : { name: place.name };
         record.shown.place = place.name;
       }

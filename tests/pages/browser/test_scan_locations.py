@@ -193,6 +193,22 @@ async def test_offer_without_a_session_leaves_the_page(opener: Opener) -> None:
     opener.problems.clear()
 
 
+async def test_only_a_rejected_scan_goes_elsewhere(opener: Opener) -> None:
+    """After a refusal of the whole request an earlier attempt may be booked: its content must not change."""
+    page, _, _, _ = await _refused_removal(opener)
+    await page.locator("#refused li").wait_for()
+    await page.route("**/api/v1/events?details=true", lambda route: route.abort())
+    sent = await page.evaluate(
+        f"""async () => {{ {QUEUE}
+            const [record] = await queue.list();
+            await queue.save([{{ ...record, isRejected: false }}]);
+            await queue.again(record, {{ id: 2, name: "Elsewhere" }});
+            return [record, (await queue.list())[0]].map((each) => [each.event.event_id, each.event.location]); }}"""
+    )
+    assert sent[0] == sent[1]
+    opener.problems.clear()
+
+
 async def test_location_that_was_pressed_is_added(opener: Opener) -> None:
     page = await opener("/scan", service_workers="block")
     await go_to_scan(page, "?mode=add&amount=1")
