@@ -19,10 +19,10 @@ new MutationObserver(() => {
 }).observe(card, { attributeFilter: ["data-mode"] });
 
 // A request that nobody asked for: without a session the page stays.
-const find = ({ item, location }) => send(`${form.action}/elsewhere`, {
+const find = ({ item, location, quantity }) => send(`${form.action}/elsewhere`, {
   method: "POST",
   fragment: "elsewhere",
-  data: JSON.stringify({ upc: item.upc, location }),
+  data: JSON.stringify({ upc: item.upc, location, quantity }),
   headers: { "content-type": "application/json" },
   signal: soon(),
   stays: true,

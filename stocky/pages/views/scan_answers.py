@@ -25,6 +25,7 @@ from stocky.pages.problems import FOR_SCRIPTS
 from stocky.pages.rendering import Html, page
 from stocky.pages.scanning import Shown, find_elsewhere, look_up
 from stocky.pages.typed import NEW
+from stocky.quantity import Quantity
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import MAX_EVENTS, LocationReference
 
@@ -40,10 +41,11 @@ class Code(Struct):
 
 
 class Shortage(Struct):
-    """A removal that was refused: its code, and the location that it was for."""
+    """A removal that was refused: its code, the location that it was for, and how much of it."""
 
     upc: str
     location: LocationReference | None = None
+    quantity: Quantity = 1
 
 
 class NewLocationName(Struct):
@@ -83,7 +85,7 @@ async def show_elsewhere(
 ) -> Html:
     """Where else the item of a refused removal is, with buttons that take it from there."""
     stock = await find_elsewhere(state.database, recorder, data.upc, data.location, user)
-    return page(request, "scan-elsewhere.html", stock=stock)
+    return page(request, "scan-elsewhere.html", stock=stock, amount=data.quantity)
 
 
 @post("/scan/items/{item_id:int}/name", opt={**members, FOR_SCRIPTS: True}, status_code=200)

@@ -135,7 +135,7 @@ async def test_refused_removal_is_taken_from_where_the_rest_is(opener: Opener) -
     await page.locator("#f-code").focus()
     await scan(page, barcode)
     await page.locator("#result", has_text=f"4 at {there}").wait_for()
-    await page.get_by_role("button", name=f"Take from {there}").click()
+    await page.get_by_role("button", name=f"Take 1 from {there}").click()
     await page.locator("#result", has_text=f"3 at {there}").wait_for()
     await page.locator("#refused").wait_for(state="hidden")
     assert await page.locator("[data-offer]").count() == 0
@@ -157,7 +157,7 @@ async def _refused_removal(opener: Opener) -> tuple[Page, int, str, list[str]]:
 
 async def test_offer_stays_in_its_place(opener: Opener) -> None:
     page, item_id, there, asked = await _refused_removal(opener)
-    take = page.get_by_role("button", name=f"Take from {there}")
+    take = page.get_by_role("button", name=f"Take 1 from {there}")
     await take.focus()
     # Any change of a scan draws the card again.
     for _ in range(2):
@@ -165,7 +165,7 @@ async def test_offer_stays_in_its_place(opener: Opener) -> None:
     await page.wait_for_timeout(300)
     assert await take.evaluate("(button) => button === document.activeElement")
     shown = await page.locator("#result button:visible").all_inner_texts()
-    assert [text.strip() for text in shown] == ["Try again", f"Take from {there}"]
+    assert [text.strip() for text in shown] == ["Try again", f"Take 1 from {there}"]
     assert len(asked) == 1
     await page.keyboard.press("Enter")
     await page.locator("#result", has_text=f"3 at {there}").wait_for()

@@ -173,7 +173,10 @@ async def test_refused_removal_says_where_the_rest_is(browse: Browse, member: As
     # The script asks for the same, with a button for each but the person.
     headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN, "X-Fragment": "elsewhere"}
     for location in ({"id": shelf["id"]}, {"name": "shelf a"}):
-        shown = await browser.post("/scan/elsewhere", json={"upc": EAN, "location": location}, headers=headers)
+        asked = {"upc": EAN, "location": location, "quantity": 3}
+        shown = await browser.post("/scan/elsewhere", json=asked, headers=headers)
+        # The amount that was refused, whatever the page shows for the next scan.
+        assert "Take 3 from Attic" in shown.text
         assert f"<p>{rest}</p>" in shown.text
         assert re.findall(r'data-from="(\d+)" data-location="(\w+)"', shown.text) == [
             (str(attic["id"]), "Attic"),
