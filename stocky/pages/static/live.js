@@ -82,6 +82,8 @@ export function follow(root) {
   prune();
 }
 
+// At once: the browser opens the stream of an ended job again, and would read the fragment under an open dialog.
+document.addEventListener("stocky:swap", prune);
 channel?.addEventListener("message", ({ data }) => {
   const follower = followed.get(data.ask ?? data.have ?? data.message ?? data.left);
   if (!follower) return;
