@@ -98,7 +98,7 @@ async def test_texts_of_events_are_escaped(browse: Browse, member: AsyncClient) 
         assert "<script>alert" not in page.text, path
         assert "<b>&" not in page.text, path
     activity = (await browser.show("/activity")).text
-    for shown in (f"Tea {text}", f"{text} → Cellar {text}", f"Note {text}", "= 5 <b>", "3 <b>"):
+    for shown in (f"Tea {text}", f"{text} → Cellar {text}", f"Note {text}", "= 5 <b>", "then 3\u00a0<b>"):
         assert html.escape(shown) in activity
 
 
