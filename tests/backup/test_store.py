@@ -348,7 +348,7 @@ os.kill(os.getpid(), 9)
     (left,) = tmp_path.iterdir()
     store = Store(tmp_path)
     id = store.reserve_id()
-    # That of another process as well as of another store of this one.
+    # Only the reservation of the killed process is dropped, not that of another Store in this process.
     Store(tmp_path).reservations.drop_abandoned()
     assert not left.exists()
     assert store.reservations.has(id)

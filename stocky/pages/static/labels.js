@@ -16,7 +16,7 @@ document.addEventListener("change", ({ target }) => {
   swapping = true;
   form.requestSubmit();
 });
-// The files are those of what is typed, also before it shows.
+// Links to files have the current values of the form, before the preview is updated.
 document.addEventListener("input", ({ target }) => {
   const form = target.closest("#labels-form");
   if (!form || target.role === "combobox") return;

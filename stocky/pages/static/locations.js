@@ -18,7 +18,7 @@ new MutationObserver(() => {
   for (const each of card.querySelectorAll("[data-offer]")) if (each.dataset.offer !== current()) each.remove();
 }).observe(card, { attributeFilter: ["data-mode"] });
 
-// A request that nobody asked for: without a session the page stays.
+// A background request: when the session has ended, it does not lead to the sign-in.
 const find = ({ item, location, quantity }) => send(`${form.action}/elsewhere`, {
   method: "POST",
   fragment: "elsewhere",
@@ -38,7 +38,7 @@ export async function offer(record) {
   if (!text) return;
   for (const each of [text, ...buttons]) each.dataset.offer = id;
   card.querySelector("[data-detail]").after(text);
-  // Last, so that no other button moves under a finger.
+  // After the other buttons, so that none of them moves while the user presses it.
   card.querySelector(".actions").append(...buttons);
   for (const button of buttons) {
     const { from, location: name } = button.dataset;

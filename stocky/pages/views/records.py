@@ -113,7 +113,7 @@ async def show_audit(
         "audit.html",
         entries=entries[:_PAGE],
         has_more=len(entries) > _PAGE,
-        # Also whoever is mentioned but not among the first.
+        # The filter lists the first users only; entries may mention others.
         names={each.id: each.username for each in users} | names["user"],
         actions=audit_words.ACTIONS,
         subjects=audit_words.SUBJECTS,

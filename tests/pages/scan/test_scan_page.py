@@ -248,7 +248,7 @@ async def test_unknown_location_is_added(browse: Browse, member: AsyncClient) ->
     text = await _follow(browser, await _scan(browser, EAN, **fields))
     assert "1 at Attic / Shelf 1" in text
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1
-    # The script adds it before the scan; those who may not add locations are told who may.
+    # The script adds the location before the scan. The role scanner cannot; its message names the roles that can.
     headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN}
     added = await browser.post("/scan/location", json={"name": "Cellar"}, headers=headers)
     assert added.json()["name"] == "Cellar"
