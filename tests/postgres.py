@@ -19,6 +19,8 @@ import psycopg
 DROPPED_TOGETHER = 25
 SYSTEM_SERVER = "postgresql://127.0.0.1:5432/test"
 ANSWER_SECONDS = 1
+# Of pg_locks, which shows the locks of every database on a server: those of other tests, too.
+LOCKS_HERE = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 _ROOM_IN_MEMORY = 4 << 30
 # Nothing here outlives the tests, and killing Stocky needs no fsync of Postgres to lose nothing. Autovacuum would visit
 # the databases of tests that have ended, of which there are dozens at any time. Each database that is made begins a

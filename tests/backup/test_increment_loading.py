@@ -224,7 +224,9 @@ async def test_backup_waits_for_an_open_transaction(
     await stocked(admin, "Coffee")
     making = asyncio.create_task(part(config, tmp_path, 0))
     # Its session is seen once it looks for open transactions.
-    query = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE '%stocky backup%'"
+    query = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '%stocky backup%'"
+    )
     async with asyncio.timeout(30):
         while not await schema.run_beside(config, query):  # noqa: ASYNC110 - another process gives no event
             await asyncio.sleep(0.01)

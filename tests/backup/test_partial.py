@@ -25,6 +25,7 @@ from tests.faults.backup_hostile import altered
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
 from tests.people import NOBODYS_HASH
+from tests.postgres import LOCKS_HERE
 from tests.shopping.lists import new_list, on, put_on
 
 pytestmark = pytest.mark.one_postgres
@@ -355,7 +356,7 @@ async def test_import_does_not_deadlock_with_other_writers(admin: AsyncClient, t
     async with await psycopg.AsyncConnection.connect(config.database_url) as other:
         await other.execute("LOCK TABLE sku IN ROW EXCLUSIVE MODE")
         importing = asyncio.create_task(send(admin, rows))
-        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'sku'::regclass"
+        waits = f"SELECT count(*) FROM pg_locks WHERE {LOCKS_HERE} AND NOT granted AND relation = 'sku'::regclass"
         while await schema.run_beside(config, waits) == [(0,)]:
             assert not importing.done()
         # It holds the lock on items, and waits for the one on SKUs.
@@ -369,7 +370,7 @@ async def test_import_waits_long_only_for_a_single_table(admin: AsyncClient, tea
     if config.dialect == "sqlite":
         pytest.skip("SQLite has one writer")
     rows = await lines(admin, "item", "sku")
-    of_locks = "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation ="
+    of_locks = f"SELECT count(*) FROM pg_locks WHERE {LOCKS_HERE} AND mode = 'ExclusiveLock' AND relation ="
     alone = f"SELECT ({of_locks} 'item'::regclass), ({of_locks} 'sku'::regclass AND NOT granted)"
     async with await psycopg.AsyncConnection.connect(config.database_url) as other:
         await other.execute("LOCK TABLE sku IN ROW EXCLUSIVE MODE")

@@ -31,6 +31,7 @@ from tests.architecture import schema
 from tests.backup.dumps import take
 from tests.backup.test_swap import replaced, scratch_of, silent
 from tests.inventory import get, made, new_item, new_location, refused, total
+from tests.postgres import LOCKS_HERE
 
 pytestmark = pytest.mark.one_postgres
 
@@ -263,9 +264,7 @@ async def test_process_that_lost_the_lock_checks_again(
     gate: Gate = app.state.database.gate
     renewed = asyncio.Event()
     gate.on_data_replaced(renewed.set)
-    ended = """
-        SELECT pg_terminate_backend(pid) FROM pg_locks
-         WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+    ended = f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE {LOCKS_HERE} AND locktype = 'advisory'"
     assert await schema.run_beside(config, ended) == [(True,)]
     await renewed.wait()
     await gate.opened()

@@ -31,6 +31,7 @@ from tests.cli.running import stocky
 from tests.conftest import ORIGIN, TestDatabases, settings, started
 from tests.inventory import made, new_item, new_location, total
 from tests.pooler import needs_pgbouncer, pgbouncer
+from tests.postgres import LOCKS_HERE
 
 pytestmark = needs_pgbouncer
 
@@ -230,8 +231,8 @@ async def test_no_state_remains_on_server_connection_behind_pooler(server_url: s
             assert len({*await names(database)}) == 1
             async with database.connection() as connection, connection.transaction():
                 assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''") == 0
-                held = await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
-                assert held == 0
+                held = f"SELECT count(*) FROM pg_locks WHERE {LOCKS_HERE} AND locktype = 'advisory'"
+                assert await connection.fetchval(held) == 0
 
 
 @pytest.fixture

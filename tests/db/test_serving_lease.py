@@ -15,6 +15,7 @@ from stocky.db.maintenance_gate import Gate
 from stocky.db.postgres_coordination import ServingLease, exclusive_access
 from stocky.errors import Unavailable
 from stocky.supervisor import Supervisor
+from tests.postgres import LOCKS_HERE
 
 SERVING = 7_786_260
 
@@ -45,13 +46,14 @@ async def restoring(config: Config) -> AsyncIterator[Any]:
 
     async def end_the_keeper() -> None:
         await caller.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted",
+            "SELECT pg_terminate_backend(pid) FROM pg_locks"
+            f" WHERE {LOCKS_HERE} AND locktype = 'advisory' AND objid = $1 AND granted",
             SERVING,
         )
         await locked
 
     try:
-        waiting_now = "SELECT count(*) FROM pg_locks WHERE objid = $1 AND NOT granted"
+        waiting_now = f"SELECT count(*) FROM pg_locks WHERE {LOCKS_HERE} AND objid = $1 AND NOT granted"
         while not await caller.fetchval(waiting_now, SERVING):  # noqa: ASYNC110 - Postgres notifies nobody of it
             await asyncio.sleep(0.01)
         await caller.execute("NOTIFY stocky_pause")

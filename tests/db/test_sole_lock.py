@@ -10,6 +10,7 @@ from stocky.config import Config
 from stocky.db import Database, SoleLock, make_database
 from stocky.errors import Unavailable
 from tests.db.postgres_session import session
+from tests.postgres import LOCKS_HERE
 
 
 async def test_one_holds_the_lock_at_a_time(config: Config, database: Database, dialect: str) -> None:
@@ -37,8 +38,8 @@ async def test_holder_learns_that_the_lock_is_lost(config: Config, database: Dat
             return
         async with session(config) as connection:
             await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
-                f" WHERE datname = current_database() AND locktype = 'advisory' AND objid = {SoleLock.MQTT:d}"
+                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                f" WHERE {LOCKS_HERE} AND locktype = 'advisory' AND objid = {SoleLock.MQTT:d}"
             )
         with pytest.raises(Unavailable):
             await asyncio.wait_for(watching, 20)
