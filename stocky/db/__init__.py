@@ -9,9 +9,9 @@ from stocky.db.connection import Connection, Database, SoleLock
 from stocky.db.lanes import Lane
 from stocky.db.listing import Listing
 from stocky.db.queries import load_queries
-from stocky.db.struct_types import inspect_structs
 from stocky.errors import Unavailable
 from stocky.resources import resource
+from stocky.struct_types import inspect_structs
 
 __all__ = ["Connection", "Database", "Lane", "Listing", "SoleLock", "make_database", "make_reading_database"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ import msgspec
 from stocky.disk import disk_errors
 from stocky.errors import OutOfSpace, StockyError
 from stocky.sqlite_library import disable_memory_statistics
+from stocky.struct_types import inspect_structs
 from stocky.worker.messages import Call, Failure, Message, Progress, Result
 
 # Scanners have priority: with 10 the child gets about a tenth of a contended processor.
@@ -45,6 +47,8 @@ def send(message: Message) -> None:
 def main() -> int:
     """Handles one request; returns the exit status. Errors are sent to the parent."""
     os.nice(NICENESS)
+    # A crash of a library is in the parent's log, with the line that called it.
+    faulthandler.enable()
     disable_memory_statistics()
     # Ctrl-C reaches every process of a terminal; the parent gets it too, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -68,6 +72,7 @@ def _run(call: Call) -> Any:
     # Imported on demand, to keep the child small.
     module, _, name = call.entry.partition(":")
     entry = getattr(import_module(module), name)
+    inspect_structs()
     request_type = next(iter(get_type_hints(entry).values()))
     return entry(msgspec.json.decode(call.request, type=request_type), Reporter())
 

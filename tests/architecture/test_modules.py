@@ -43,6 +43,7 @@ def test_the_database_layer_imports_no_feature() -> None:
         "stocky.names",
         "stocky.new_database",
         "stocky.resources",
+        "stocky.struct_types",
         "stocky.supervisor",
     }
     assert {

@@ -1,4 +1,4 @@
-"""Completes what msgspec knows of every struct before threads convert rows to it.
+"""Completes what msgspec knows of every struct before several threads of a process use it.
 
 msgspec inspects the fields of a struct at its first use, and two threads whose first uses coincide crash the process.
 """

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from stocky.worker.process import run_worker
+from tests.services.threads_of_a_child import STRUCTS, THREADS, Used, UseTogether
 from tests.serving import ROOT
 
 # Threads whose first uses of a struct coincide; msgspec crashes the process where it has not inspected it before.
@@ -14,7 +16,7 @@ _SCRIPT = """
 import sys, threading
 import msgspec
 import stocky.app
-from stocky.db import struct_types
+from stocky import struct_types
 
 def use(struct, barrier):
     barrier.wait()
@@ -41,3 +43,8 @@ for struct in structs:
 def test_threads_may_use_a_struct_for_the_first_time_together() -> None:
     done = subprocess.run([sys.executable, "-c", _SCRIPT], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+async def test_threads_of_a_child_may_use_a_struct_for_the_first_time_together() -> None:
+    used = await run_worker(UseTogether(), Used, lambda *_: None)
+    assert used.objects == len(STRUCTS) * THREADS
