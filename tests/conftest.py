@@ -233,6 +233,9 @@ def settings(database_url: str, data_dir: Path) -> dict[str, str]:
 def pytest_configure(config: pytest.Config) -> None:
     # Hundreds of tests start a process of their own; each would compile Stocky, which takes longer than what it does.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Child processes of Stocky lower their own priority, so beside other workers' tests some took a minute. Now no
+    # process has a higher one.
+    os.nice(19)
     databases = config.stash[_databases] = TestDatabases()
     config.add_cleanup(databases.close)
 
