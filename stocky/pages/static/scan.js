@@ -52,8 +52,10 @@ const write = (storage, key, value) => {
     // See above.
   }
 };
+// Mode and location are of the device. An amount is of the task: it ends with the mode, the tab and the user.
 // Devices have these settings stored, and the `shown` of each queued scan: in both, a location stays `place`.
-export const remembered = { mode: form.elements.mode.value, place: null, places: [], amount: "1", ...read("localStorage", KEY) };
+const AMOUNT = `amount-${user}${base}`;
+export const remembered = { mode: form.elements.mode.value, place: null, places: [], ...read("localStorage", KEY), amount: read("sessionStorage", AMOUNT) ?? "1" };
 export const records = new Map();
 // The seq of the scan that the card shows, the code that waits for its counted quantity, and the card that asks for it.
 export let shown = null;
@@ -67,20 +69,22 @@ let isNextOnly = false;
 // The reason of the last change why nothing is sent; each reason is signalled once.
 let heard = "";
 
-const remember = () => write("localStorage", KEY, remembered);
+function remember() {
+  write("localStorage", KEY, remembered);
+  write("sessionStorage", AMOUNT, remembered.amount);
+}
 
 // --- What is set: mode, location, amount ---------------------------------------------------------------------------
 
 export function setMode(mode) {
   const counts = mode === "count" || remembered.mode === "count";
+  if (mode !== remembered.mode) remembered.amount = "1";
   remembered.mode = mode;
+  // What a command set for the next scan stays, unless that is a count.
+  if (counts || !isNextOnly) showAmount();
   for (const input of form.elements.mode) input.checked = input.value === mode;
   document.querySelector('label[for="f-location_id"]').textContent = word(`location-${mode}`);
   for (const each of form.querySelectorAll("[data-books]")) each.hidden = mode === "lookup";
-  if (counts) {
-    amount.value = mode === "count" ? "" : remembered.amount;
-    isNextOnly = false;
-  }
   cancelCount();
   document.getElementById("book").querySelector("span").textContent = word(mode === "lookup" ? "look-up" : "book");
   remember();
@@ -105,11 +109,17 @@ export function chooseLocation(location) {
 
 const sendAgain = (record) => again(record, record.needsLocation && remembered.place);
 
+function showAmount() {
+  amount.value = remembered.mode === "count" ? "" : remembered.amount;
+  isNextOnly = false;
+}
+
 // What the next scan counts, by a command; 0 for the usual amount.
 export function setNext(count) {
-  if (count) amount.value = String(count);
-  else if (isNextOnly) amount.value = remembered.mode === "count" ? "" : remembered.amount;
-  isNextOnly = count > 0;
+  if (!count && isNextOnly) showAmount();
+  if (!count) return;
+  amount.value = String(count);
+  isNextOnly = true;
 }
 
 function drawLocations() {
@@ -410,9 +420,7 @@ async function book(text, { at = remembered.place, ...scanned }) {
   const event = { type: TYPES[mode], item: { upc: text }, quantity: quantity ?? 1, ...scanned };
   if (at) event[mode === "move" ? "to_location" : "location"] = referTo(at);
   counting = null;
-  if (mode === "count") amount.value = "";
-  else if (isNextOnly) amount.value = remembered.amount;
-  isNextOnly = false;
+  if (mode === "count" || isNextOnly) showAmount();
   try {
     const record = await add(event, { mode, text, place: at?.name });
     putLine(record);
@@ -622,15 +630,11 @@ async function start() {
   // What was scanned before the page was loaded is for what was set then.
   const given = new URLSearchParams(held.length ? "" : window.location.search);
   const mode = given.get("mode")?.toLowerCase();
-  if (isMode(mode)) remembered.mode = mode;
-  else if (!read("localStorage", KEY)?.mode) remembered.mode = form.elements.mode.value;
-  // Earlier versions remembered any text.
-  setAmount(given.get("amount")?.slice(0, 20) ?? remembered.amount);
-  const wanted = remembered.mode;
-  remembered.mode = "";
-  amount.value = remembered.amount;
-  setMode(wanted);
-  if (wanted === "count") amount.value = "";
+  setMode(isMode(mode) ? mode : remembered.mode);
+  if (given.has("amount")) {
+    setAmount(given.get("amount").slice(0, 20));
+    showAmount();
+  }
   setLocation(given.has("location_id") ? locationOf(given.get("location_id")) : remembered.place);
   try {
     await clear(0, Date.now() - SESSION);
