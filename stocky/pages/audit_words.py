@@ -11,8 +11,9 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from stocky.logs.audit import AuditEntry
-from stocky.pages.choices import OVERSELL_POLICIES, STORAGE_TYPES
+from stocky.pages.choices import FIELD_KINDS, OVERSELL_POLICIES, SCAN_MODES, STORAGE_TYPES
 from stocky.pages.filters import decimal, filesize, measured
+from stocky.pages.job_words import KINDS
 from stocky.pages.languages import Text, _, plural
 from stocky.pages.typed import as_id
 
@@ -223,6 +224,9 @@ _DAYS = ("backup_base_days", "emptied_days", "expiring_soon_days", "opened_days"
 _STORAGE: dict[str, Text] = dict(STORAGE_TYPES)
 _VALUES: dict[str, dict[str, Text]] = {
     "default_storage_type": _STORAGE,
+    # Of jobs and of fields.
+    "kind": KINDS | FIELD_KINDS,
+    "mode": SCAN_MODES,
     "oversell_policy": {policy: word for policy, word, _hint in OVERSELL_POLICIES},
     "role": {"admin": _("Admin"), "member": _("Member"), "read_only": _("Read only"), "scanner": _("Scanner")},
     "storage_type": _STORAGE,

@@ -13,6 +13,21 @@ STORAGE_TYPES: list[tuple[str, Text]] = [
     ("other", _("Other")),
 ]
 
+SCAN_MODES: dict[str, Text] = {
+    "add": _("Add"),
+    "remove": _("Take"),
+    "move": _("Move"),
+    "count": _("Count"),
+    "lookup": _("Look up"),
+}
+
+FIELD_KINDS: dict[str, Text] = {
+    "text": _("Text"),
+    "number": _("Number"),
+    "choice": _("One of several"),
+    "date": _("Date"),
+}
+
 OVERSELL_POLICIES: list[tuple[str, Text, Text]] = [
     ("reject", _("Refuse it"), _("No more can be taken than is in stock.")),
     ("clamp", _("Take what is in stock"), _("The stock then is 0.")),

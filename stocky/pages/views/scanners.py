@@ -21,6 +21,7 @@ from stocky.db import Connection, Database
 from stocky.http.parameters import Skip
 from stocky.labels.layout import NEXT_QUANTITIES
 from stocky.pages import pickers
+from stocky.pages.choices import SCAN_MODES
 from stocky.pages.forms import Form, changed_values, parse_form, read_values, shown_fields
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
@@ -40,13 +41,6 @@ _DONE: dict[str, Text] = {
     "changed": _("The scanner is changed."),
     "reset": _("The scanner is reset: mode Add, no location."),
 }
-_MODES: tuple[tuple[Mode, Text], ...] = (
-    (Mode.ADD, _("Add")),
-    (Mode.REMOVE, _("Take")),
-    (Mode.MOVE, _("Move")),
-    (Mode.COUNT, _("Count")),
-    (Mode.LOOKUP, _("Look up")),
-)
 
 
 class ScannerForm(msgspec.Struct, kw_only=True):
@@ -73,6 +67,7 @@ async def show_scanners(request: Request[Any, Any, Any], read: Connection, skip:
     return page(
         request,
         "scanners.html",
+        modes=SCAN_MODES,
         scanners=found[:ROWS],
         skip=skip,
         rows=ROWS,
@@ -87,8 +82,9 @@ async def show_codes(request: Request[Any, Any, Any], read: Connection, user: Pr
     locations = await list_locations(read, skip=skip, limit=_CODES + 1)
     texts: list[tuple[str | Text, str | Text, str]] = []
     if not skip:
-        for mode, label in _MODES:
-            texts.append((label, _("Mode"), short_code(Command(command=CommandName.SET_MODE, payload={"mode": mode}))))
+        for mode, label in SCAN_MODES.items():
+            command = Command(command=CommandName.SET_MODE, payload={"mode": Mode(mode)})
+            texts.append((label, _("Mode"), short_code(command)))
         for number in NEXT_QUANTITIES:
             following = Command(command=CommandName.SET_NEXT_QUANTITY, payload={"quantity": number})
             texts.append((f"{number} ×", _("Next scan"), short_code(following)))

@@ -18,18 +18,12 @@ from stocky.catalogue.fields import FieldKind, ItemFieldChange, NewItemField, Po
 from stocky.catalogue.part_repository import get_item_type
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
+from stocky.pages.choices import FIELD_KINDS
 from stocky.pages.done import done_with_item
 from stocky.pages.forms import Form, Values, filled, parse_form, read_form, read_values
-from stocky.pages.languages import Text, _
 from stocky.pages.refusals import checked
 from stocky.pages.rendering import Html, page, see_other
 
-KINDS: dict[str, Text] = {
-    FieldKind.TEXT.value: _("Text"),
-    FieldKind.NUMBER.value: _("Number"),
-    FieldKind.CHOICE.value: _("One of several"),
-    FieldKind.DATE.value: _("Date"),
-}
 # The end of a rejection of the API; the page has a box for it.
 _FORCE = "; send force=true to remove it"
 _PATH = "/vocabulary/fields/{type_id:int}"
@@ -141,7 +135,7 @@ async def _list_page(request: Request[Any, Any, Any], read: Connection, type_id:
         form.status,
         type=await get_item_type(read, type_id),
         fields=await field_repository.list_fields(read, type_id),
-        kinds=KINDS,
+        kinds=FIELD_KINDS,
         form=form,
         done=done_with_item(request),
     )
@@ -163,7 +157,7 @@ async def _field_page(
         type=await get_item_type(read, type_id),
         field=await field_repository.get_field(read, type_id, field_id),
         count=await field_repository.count_values(read, field_id),
-        kinds=KINDS,
+        kinds=FIELD_KINDS,
         form=form,
         may_force=may_force,
         is_stale=form.status == 412,

@@ -317,7 +317,7 @@ async def test_audit_names_locations_and_people(browse: Browse, admin: AsyncClie
     made(await admin.post("/scanner/associate", json={"scanner_id": "s1", "user_id": me["id"]}))
     page = await (await browse("admin")).show("/audit?subject=scanner")
     records = [re.sub(r"<[^>]+>", "", each) for each in re.findall(r'class="record-text">(.*?)</td>', page.text)]
-    assert records == ["Person admin", "Mode add · Location Cellar &amp; shelf"]
+    assert records == ["Person admin", "Mode Add · Location Cellar &amp; shelf"]
 
 
 async def test_audit_of_a_merge_links_to_the_other_item(browse: Browse, admin: AsyncClient) -> None:
@@ -338,14 +338,18 @@ async def test_audit_shows_sizes_amounts_and_days_with_their_units(
         ("fetched", "backup", {"size_bytes": 1_400_000}),
         ("changed", "project", {"changed": {"item_id": item["id"], "quantity": 500, "unit": "g"}}),
         ("created", "label_sheet", {"label_width": 70}),
+        ("dismissed", "job", {"kind": "backup.verify"}),
+        ("created", "item_field", {"kind": "choice"}),
     ]
     async with app.state.database.transaction() as tx:
         for action, subject, details in entries:
             await audit.record(tx, 1, action, subject, 7, details)
     page = await (await browse("admin")).show("/audit")
     shown = re.findall(r'class="record-text">(.*?)</td>', page.text)
-    assert f'<a href="/items/{item["id"]}">Flour</a>' in shown[1]
-    assert [re.sub(r"<[^>]+>", "", each) for each in shown[:4]] == [
+    assert f'<a href="/items/{item["id"]}">Flour</a>' in shown[3]
+    assert [re.sub(r"<[^>]+>", "", each) for each in shown[:6]] == [
+        "Kind One of several",
+        "Kind Test-restore",
         "Label, width 70 mm",
         "Changed Item Flour, Amount 500 g",
         "Size 1.4 MB",
