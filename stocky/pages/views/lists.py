@@ -15,7 +15,7 @@ from stocky.http.parameters import PathId
 from stocky.pages.done import Done
 from stocky.pages.forms import Form, filled, read_changes, read_form, shown_fields
 from stocky.pages.languages import _
-from stocky.pages.list_units import read_units
+from stocky.pages.list_details import read_list_details
 from stocky.pages.parameters import PageNumber
 from stocky.pages.rendering import Html, page, see_other
 from stocky.shopping import repository
@@ -105,7 +105,7 @@ async def show_list_log(
     skip = (page_number - 1) * PAGE
     log = await repository.list_log(read, list_id, user, action_type=None, skip=skip, limit=PAGE + 1)
     about = [each.details for each in log[:PAGE]]
-    units = await read_units(
+    details = await read_list_details(
         read, [each.get("item_id") for each in about], [each.get("stock_event_id") for each in about]
     )
     return page(
@@ -114,7 +114,7 @@ async def show_list_log(
         shopping_list=shopping_list,
         log=log[:PAGE],
         undoable=_undoable(log[:PAGE]),
-        units=units,
+        details=details,
         page_number=page_number,
         has_more=len(log) > PAGE,
     )

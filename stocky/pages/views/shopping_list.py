@@ -20,7 +20,7 @@ from stocky.http.parameters import PathId
 from stocky.pages.done import Done
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, language_of, plural
-from stocky.pages.list_units import read_units
+from stocky.pages.list_details import read_list_details
 from stocky.pages.pickers import pick_location, read_item_or_words
 from stocky.pages.put_away import LOCATION_COOKIE, chosen_location, make_rows
 from stocky.pages.refusals import refused
@@ -192,7 +192,7 @@ async def list_page(
         rows = await make_rows(read, shopping_list.items, location)
         since = clock.now() - _BASKET
         bought = [each for each in await repository.list_purchases(read, list_id, user) if each.bought_at >= since]
-        units = await read_units(read, [each.item_id for each in bought], [each.event_id for each in bought])
+        details = await read_list_details(read, [each.item_id for each in bought], [each.event_id for each in bought])
         counts = {each.name: each.count for each in await count_attention(read)}
     mine = [] if ticked is None else [each for each in bought if each.user.id == user.id]
     return page(
@@ -203,7 +203,7 @@ async def list_page(
         rows=rows,
         bought=bought,
         just_bought=next((each for each in mine if ticked and each.item_id == ticked.item_id), None),
-        units=units,
+        details=details,
         low_count=counts[AlertCause.LOW_STOCK.value],
         location=location,
         form=form or Form(),

@@ -81,10 +81,13 @@ async def test_tick_books_stock_once(browse: Browse, member: AsyncClient, weekly
     assert answer.status_code == 200
     assert "Bought just now" in answer.text
     # At once, with its undo, which is below the other entries.
-    assert "“Milk” is bought" in answer.text
     [toast] = re.findall(r'class="toast.*?</form>', answer.text, re.DOTALL)
+    assert "“Milk” is bought: 2 at Shelf" in toast
     assert re.search(r'action="/lists/1/purchases/\d+/undo"', toast)
-    assert "is bought" not in (await browser.show("/lists/1")).text
+    page = (await browser.show("/lists/1")).text
+    assert "is bought" not in page
+    assert "<s>Milk</s><small>2 at Shelf · member" in page
+    assert "<small>2 at Shelf · member" in (await browser.show("/lists/1/log")).text
     assert await total(member, item) == 3.5
     assert await names(member, weekly) == []
 
@@ -168,8 +171,8 @@ async def test_what_was_bought_is_shown_beside_what_was_planned(
 
     await buy("3", planned=1)
     text = plain((await browser.show("/lists/1")).text)
-    assert "Bought just now Milk 3 · 1 planned · member" in text
-    assert "Bought: Milk 3 · 1 planned · member" in plain((await browser.show("/lists/1/log")).text)
+    assert "Bought just now Milk 3 at Shelf · 1 planned · member" in text
+    assert "Bought: Milk 3 at Shelf · 1 planned · member" in plain((await browser.show("/lists/1/log")).text)
     [log] = (await get(member, "/shopping-lists/1/logs", action_type="item_removed"))["items"]
     assert (log["details"]["bought"], log["details"]["quantity"]) == (3, 1)
     # Put back, all of it leaves the stock, and the list has what was planned.
@@ -180,10 +183,10 @@ async def test_what_was_bought_is_shown_beside_what_was_planned(
     await browser.submit(f"/lists/1/entries/{entry['id']}", {"quantity": "6"})
     await buy("2", planned=6)
     await buy("4", planned=6)
-    assert "Bought just now Milk 4 · member" in plain((await browser.show("/lists/1")).text)
+    assert "Bought just now Milk 4 at Shelf · member" in plain((await browser.show("/lists/1")).text)
     text = plain((await browser.show("/lists/1/log")).text)
-    assert "Bought: Milk 4 · member" in text
-    assert "Bought: Milk 2 · on the list: 6 → 4 · member" in text
+    assert "Bought: Milk 4 at Shelf · member" in text
+    assert "Bought: Milk 2 at Shelf · on the list: 6 → 4 · member" in text
 
 
 async def test_amounts_have_the_unit_of_the_item(browse: Browse, member: AsyncClient, weekly: Json) -> None:
@@ -207,13 +210,14 @@ async def test_amounts_have_the_unit_of_the_item(browse: Browse, member: AsyncCl
     # A purchase is in the unit of the stock at its location, as its event is.
     form |= {"location_id": cellar["id"]}
     await browser.submit(f"/lists/1/entries/{entry['id']}/buy", form)
-    assert "Bought just now Flour 1500 g · 1.5 kg planned · member" in plain((await browser.show("/lists/1")).text)
+    text = plain((await browser.show("/lists/1")).text)
+    assert "Bought just now Flour 1500 g at Cellar · 1.5 kg planned · member" in text
     text = plain((await browser.show("/lists/1/log")).text)
     for line in (
         "Added: Flour 2 kg",
         "Changed: Flour 2 kg → 3 kg",
-        "Bought: Flour 1.5 kg · on the list: 3 kg → 1.5 kg",
-        "Bought: Flour 1500 g · 1.5 kg planned",
+        "Bought: Flour 1.5 kg at Shelf · on the list: 3 kg → 1.5 kg",
+        "Bought: Flour 1500 g at Cellar · 1.5 kg planned",
         "Added: Candles 3",
     ):
         assert f"{line} · member" in text
