@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.offsite.line import Line, line_to
+from tests.line import Line, line_to
 
 
 @pytest.fixture

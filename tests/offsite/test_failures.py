@@ -19,7 +19,7 @@ from stocky.backup.offsite.destinations import open_destination
 from stocky.backup.offsite.service import Offsite
 from stocky.backup.service import Backups
 from stocky.config import Config, load
-from tests.offsite.line import Line
+from tests.line import Line
 from tests.offsite.making import LARGE, add_backup, ignore_progress, offsite_of
 
 

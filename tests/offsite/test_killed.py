@@ -13,7 +13,7 @@ import pytest
 from stocky.backup.store import Store
 from stocky.config import load
 from tests.inventory import Json
-from tests.offsite.line import Line
+from tests.line import Line
 from tests.offsite.making import LARGE, add_backup
 from tests.serving import Server
 

@@ -1,4 +1,4 @@
-"""A line to an S3 server that a test can cut, hold or disturb: a TCP proxy in threads."""
+"""A line to a server that a test can cut, hold, disturb or lead to another server: a TCP proxy in threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _READ = 65_536
 
 
 class Line:
-    """The line to one server. The test sets what is wrong with it; `url` is its near end."""
+    """The line to a server. The test sets what is wrong with it; `url` and `port` are its near end."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
@@ -20,7 +20,9 @@ class Line:
         assert parts.port is not None
         self._target = (parts.hostname, parts.port)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._connections: set[tuple[socket.socket, socket.socket]] = set()
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         # Every connection is cut once this many bytes were sent through all of them.
         self.cut_after: int | None = None
         # Nothing passes once this many bytes were sent, until `go_on` is set.
@@ -43,8 +45,18 @@ class Line:
             except OSError:
                 near.close()
                 continue
+            self._connections.add((near, far))
             threading.Thread(target=self._send, args=(near, far), daemon=True).start()
             threading.Thread(target=self._receive, args=(near, far), daemon=True).start()
+
+    def lead_to(self, port: int) -> None:
+        """New connections lead to this port; the others stay."""
+        self._target = ("127.0.0.1", port)
+
+    def cut(self) -> None:
+        """Ends all connections."""
+        for near, far in list(self._connections):
+            self._end(near, far)
 
     def close(self) -> None:
         self.go_on.set()
@@ -63,7 +75,7 @@ class Line:
                     self.is_holding.set()
                     self.go_on.wait()
                 far.sendall(data)
-        _shut(near, far)
+        self._end(near, far)
 
     def _receive(self, near: socket.socket, far: socket.socket) -> None:
         with suppress(OSError):
@@ -74,14 +86,14 @@ class Line:
                     data = data[:-1] + bytes([data[-1] ^ 1])
                 received += len(data)
                 near.sendall(data)
-        _shut(near, far)
+        self._end(near, far)
 
-
-def _shut(*sockets: socket.socket) -> None:
-    for each in sockets:
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
-        each.close()
+    def _end(self, near: socket.socket, far: socket.socket) -> None:
+        self._connections.discard((near, far))
+        for each in (near, far):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
 @contextmanager
