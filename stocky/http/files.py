@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from litestar.response import Stream
 
 from stocky.errors import NotFound, RangeNotSatisfiable
 from stocky.http.representation import holds_etag
+from stocky.worker.completion import opened_in_thread
 
 CHUNK = 2**18
 # int() rejects text of thousands of digits, and no file is that large.
@@ -101,14 +103,11 @@ def _wanted(header: str, size: int) -> tuple[int, int] | None:
 
 
 async def _read(file: Path, start: int, length: int) -> AsyncIterator[bytes]:
-    opened = await asyncio.to_thread(file.open, "rb")
-    try:
+    async with opened_in_thread(lambda: file.open("rb"), BufferedReader.close) as opened:
         await asyncio.to_thread(opened.seek, start)
         while length > 0 and (chunk := await asyncio.to_thread(opened.read, min(CHUNK, length))):
             length -= len(chunk)
             yield chunk
-    finally:
-        opened.close()
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ from stocky.jobs.schemas import Job, JobStatus
 from stocky.logs import audit
 from stocky.progress import ProgressCallback
 from stocky.stock.recorder import Recorder
+from stocky.worker.completion import opened_in_thread
 
 KIND = "import.csv"
 MAX_BYTES = 100 * 2**20
@@ -369,11 +371,8 @@ class Imports:
 
 @asynccontextmanager
 async def _sheet(file: Path, order: ImportOrder) -> AsyncIterator[tuple[Sheet, Columns]]:
-    sheet = await asyncio.to_thread(open_sheet, file, order.options)
-    try:
+    async with opened_in_thread(partial(open_sheet, file, order.options), Sheet.close) as sheet:
         yield sheet, Columns(sheet.header, order.options, sheet.delimiter, order.reading)
-    finally:
-        sheet.close()
 
 
 def _nothing_written(plan: Plan) -> str:

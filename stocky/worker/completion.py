@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,3 +22,22 @@ async def complete(work: Coroutine[Any, Any, T]) -> T:
     if cancelled is not None:
         raise cancelled
     return running.result()
+
+
+@asynccontextmanager
+async def opened_in_thread(open_it: Callable[[], T], close: Callable[[T], None]) -> AsyncIterator[T]:
+    """What `open_it` returns in a thread, closed with the block.
+
+    A thread cannot be cancelled: what it opens for a caller that is cancelled meanwhile is closed as well.
+    """
+    opened: list[T] = []
+
+    async def open_in_thread() -> None:
+        opened.append(await asyncio.to_thread(open_it))
+
+    try:
+        await complete(open_in_thread())
+        yield opened[0]
+    finally:
+        for each in opened:
+            close(each)

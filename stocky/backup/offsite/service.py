@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from stocky.config import BlobSettings, Config
 from stocky.disk import NoLocks, disk_errors, lock
 from stocky.errors import BadRequest, Conflict, NotFound, OutOfSpace, StockyError, Unavailable
 from stocky.progress import ProgressCallback, ignore_progress
+from stocky.worker.completion import opened_in_thread
 from stocky.worker.process import run_worker, stream_worker
 from stocky.worker.workspace import workspace
 
@@ -287,13 +289,8 @@ class Offsite:
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[bool]:
         """Whether this process may copy, until the end of the block: no other one on this directory does."""
-        with disk_errors():
-            descriptor = await asyncio.to_thread(_try_lock, self._directory / LOCK_FILE)
-        try:
+        async with opened_in_thread(partial(_try_lock, self._directory / LOCK_FILE), _unlock) as descriptor:
             yield descriptor is not None
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
 
 
 async def _list_copies(request: ListRequest, report: ProgressCallback) -> tuple[list[StoredBackup], int]:
@@ -330,14 +327,21 @@ def _undescribed(backups: list[StoredBackup], url: str) -> list[StoredBackup]:
 
 
 def _try_lock(file: Path) -> int | None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        lock(descriptor, wait=False)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except NoLocks:
-        # Two processes may copy a backup twice, which costs time only.
+    """The descriptor of the locked file; None where another process has the lock."""
+    with disk_errors():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            lock(descriptor, wait=False)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except NoLocks:
+            # Two processes may copy a backup twice, which costs time only.
+            return descriptor
         return descriptor
-    return descriptor
+
+
+def _unlock(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)
