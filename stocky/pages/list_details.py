@@ -15,7 +15,7 @@ from stocky.stock.event_lines import EventNames, find_event_names
 
 
 class ListDetails(Struct):
-    """Details by ids. No unit has what has no item, or an item that never was in stock."""
+    """Details by ids. What has no item, or whose item never was in stock, has no unit."""
 
     units: dict[int, str | None]
     events: dict[int, EventNames]
