@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.catalogue.containing import find_fragment
 from tests.inventory import get, made, new_item, new_location, new_stock
+from tests.search.indexing import index_items
 
 
 async def _found(client: AsyncClient, text: str) -> tuple[list[int], list[int]]:
@@ -26,7 +25,7 @@ async def test_text_is_found_in_any_field(is_indexed: bool, app: Litestar, membe
     await new_stock(member, coffee, shelf, 1)
     await new_stock(member, tea, attic, 1, notes="50% off at SHOP")
     if is_indexed:
-        await app.state.search_index.sync()
+        await index_items(app)
     only_coffee, only_tea = ([coffee["id"]], [coffee["id"]]), ([], [tea["id"]])
     for text in (
         "é-crème no",
@@ -48,7 +47,7 @@ async def test_text_is_found_in_any_field(is_indexed: bool, app: Litestar, membe
 async def test_changed_item_is_found_before_it_is_indexed_again(app: Litestar, member: AsyncClient) -> None:
     item = await new_item(member, "Coffee")
     await new_stock(member, item, await new_location(member), 1)
-    await app.state.search_index.sync()
+    await index_items(app)
     made(await member.patch(f"/items/{item['id']}", json={"name": "Espresso", "barcodes": [{"barcode": "X-777"}]}))
     for text in ("espresso", "x-777"):
         assert await _found(member, text) == ([item["id"]], [item["id"]])
@@ -60,14 +59,13 @@ async def test_barcode_that_the_index_leaves_out_is_found(app: Litestar, member:
     barcodes = [{"barcode": f"{number:03}" + "x" * 120} for number in range(80)]
     item = await new_item(member, barcodes=[*barcodes, {"barcode": "the-last-one"}])
     await new_stock(member, item, await new_location(member), 1)
-    await app.state.search_index.sync()
+    await index_items(app)
     assert await _found(member, "last-one") == ([item["id"]], [item["id"]])
 
 
 async def test_no_fragment_is_looked_up_before_every_item_is_indexed(app: Litestar) -> None:
     # The service does it as well.
-    while not await app.state.search_index.process_pending():  # noqa: ASYNC110  # another task, which has no event
-        await asyncio.sleep(0.01)
+    await index_items(app)
     async with app.state.database.read() as read:
         assert await find_fragment(read, "C++ No. 12345 é") == "12345"
         assert await find_fragment(read, "C++ é") is None

@@ -13,6 +13,7 @@ from stocky.config import Config
 from tests.architecture import schema
 from tests.inventory import Json, get, made, new_item, refused
 from tests.merging.merges import merge, unmerge
+from tests.search.indexing import index_items
 
 
 async def new_type(client: AsyncClient, name: str = "Semiconductors", **kinds: Any) -> Json:
@@ -192,7 +193,7 @@ async def test_search_finds_texts_and_choices(app: Litestar, member: AsyncClient
             assert found["name"] == "Transistor", typed
             assert "fields" in found["match"]["fields"], typed
         assert await get(member, "/search", q="777") == []
-        await app.state.search_index.sync()
+        await index_items(app)
     item = (await get(member, "/items/"))[0]
     made(await member.patch(f"/items/{item['id']}", json={"fields": {"Note": None}}))
     assert await get(member, "/search", q="salvaged") == []

@@ -26,6 +26,7 @@ from tests.backup.dumps import as_json, packed, restore, take, text_of
 from tests.cli.running import stocky
 from tests.conftest import TestDatabases, settings, started
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
+from tests.search.indexing import index_items
 
 
 async def _names(client: AsyncClient, typed: str) -> list[str]:
@@ -39,8 +40,7 @@ async def _run(config: Config, statement: str) -> list[Any]:
 
 async def _in_step(app: Litestar, config: Config) -> None:
     """Waits until no item is marked, and checks the index."""
-    while not await app.state.search_index.process_pending():
-        pass
+    await index_items(app)
     assert await _run(config, "SELECT item_id FROM search_pending") == []
     assert await _run(config, "SELECT count(*) FROM search_text") == await _run(config, "SELECT count(*) FROM item")
     assert await find_index_faults(config) == []

@@ -18,6 +18,7 @@ from stocky.search.normalize import words_of
 from stocky.search.ranking import rank
 from tests.architecture import schema
 from tests.inventory import Json, get, new_item, new_location, new_stock, refused
+from tests.search.indexing import index_items
 from tests.search.stockroom import QUERIES, stock_up
 
 
@@ -37,7 +38,7 @@ async def test_intended_item_comes_first(app: Litestar, member: AsyncClient, rea
     items = await stock_up(member)
     as_it_changes = {typed: await _first(reader, items, typed) for typed, _ in QUERIES}
     assert as_it_changes == dict(QUERIES)
-    await app.state.search_index.sync()
+    await index_items(app)
     assert {typed: await _first(reader, items, typed) for typed, _ in QUERIES} == dict(QUERIES)
     for item in items.values():
         assert await get(reader, "/search", q=item["code"].lower()) != []
@@ -54,7 +55,7 @@ async def test_short_words_of_any_script_match(app: Litestar, config: Config, me
 
     for _ in range(60):
         await new_item(member, words(3, 6))
-    await app.state.search_index.sync()
+    await index_items(app)
     texts = await schema.run_beside(config, "SELECT item_id, text FROM search_text")
     for typed in (words(1 + at % 4, 1 + at % 3) for at in range(150)):
         found = await get(member, "/search", q=typed, limit=100)
@@ -75,7 +76,7 @@ async def test_better_matches_come_first(app: Litestar, member: AsyncClient) -> 
         assert [row["name"] for row in found] == [item["name"] for item in expected]
         assert [row["match"]["kind"] for row in found] == ["exact", "whole", "begins", "words", "words", "contains"]
         assert [row["match"]["fields"] for row in found[3:5]] == [["name"], ["description"]]
-        await app.state.search_index.sync()
+        await index_items(app)
 
 
 async def test_result_has_stock_and_match(member: AsyncClient) -> None:
@@ -99,12 +100,12 @@ async def test_result_has_stock_and_match(member: AsyncClient) -> None:
 
 async def test_inactive_items_are_not_found(app: Litestar, member: AsyncClient) -> None:
     item = await new_item(member, "Salt", upc="4006381333931")
-    await app.state.search_index.sync()
+    await index_items(app)
     await member.delete(f"/items/{item['id']}")
     for _ in ("marked", "indexed"):
         for typed in ("salt", "slat", "4006381333931", item["code"]):
             assert await get(member, "/search", q=typed) == []
-        await app.state.search_index.sync()
+        await index_items(app)
 
 
 async def test_word_that_starts_so_comes_before_any_number_that_contain_it(
@@ -114,7 +115,7 @@ async def test_word_that_starts_so_comes_before_any_number_that_contain_it(
     for number in range(4):
         await new_item(member, f"Decoffee {number}")
     beans = await new_item(member, "Best coffee beans")
-    await app.state.search_index.sync()
+    await index_items(app)
     assert (await get(member, "/search", q="coffee"))[0]["id"] == beans["id"]
     # So short that the index has only the start of a word.
     assert (await get(member, "/search", q="co"))[0]["id"] == beans["id"]
@@ -123,7 +124,7 @@ async def test_word_that_starts_so_comes_before_any_number_that_contain_it(
 async def test_number_of_results_is_bounded(app: Litestar, member: AsyncClient) -> None:
     for number in range(25):
         await new_item(member, f"Cable {number}")
-    await app.state.search_index.sync()
+    await index_items(app)
     assert len(await get(member, "/search", q="cable")) == 20
     assert len(await get(member, "/search", q="cable", limit=100)) == 25
     assert [row["name"] for row in await get(member, "/search", q="cable", limit=2)] == ["Cable 0", "Cable 1"]
@@ -157,6 +158,6 @@ async def test_ranking_runs_outside_the_event_loop(
     for _ in ("marked", "indexed"):
         for typed in ("coffee", "offee", "cofee 2"):
             assert await get(member, "/search", q=typed) != []
-        await app.state.search_index.sync()
+        await index_items(app)
     assert threads
     assert threading.main_thread() not in threads

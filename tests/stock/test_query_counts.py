@@ -15,6 +15,7 @@ from stocky.db.sqlite import DirectConnection
 from stocky.resources import resource
 from stocky.stock.item_stock import list_stocked_items
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
+from tests.search.indexing import index_items
 
 FILES_OF_HOT_PATHS = {"stock.sql", "scanner.sql", "catalogue.sql"}
 # The other queries of the search are also run by the task that updates its index.
@@ -144,7 +145,7 @@ async def test_a_page_of_items(queries: list[str], admin: AsyncClient, reader: A
 async def test_a_search(queries: list[str], app: Litestar, admin: AsyncClient, reader: AsyncClient) -> None:
     await new_item(admin, "Ground coffee")
     await new_item(admin, "Decoffee")
-    await app.state.search_index.sync()
+    await index_items(app)
     queries.clear()
     assert len(await get(reader, "/search", q="coffee")) == 2
     assert queries == FOR_A_SEARCH
