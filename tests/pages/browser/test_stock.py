@@ -260,8 +260,8 @@ async def test_all_are_selected_on_a_phone(opener: Opener) -> None:
     number = await boxes.count()
     assert number > 1
     await every.click()
-    assert all([await box.is_checked() for box in await boxes.all()])
     await shows(page.locator("[data-count]"), str(number))
+    assert all([await box.is_checked() for box in await boxes.all()])
     await every.click()
     await shows(page.locator("[data-count]"), "0")
     # The head of the table has one on a wide screen.
