@@ -25,6 +25,7 @@ from stocky.errors import BadRequest
 from stocky.http.representation import SMALLEST_COMPRESSED
 from stocky.pages import languages
 from stocky.pages.assets import PAGE_POLICY, asset_path, assets, imported, takes_gzip
+from stocky.pages.device_cookies import theme_of
 from stocky.pages.filters import FILTERS
 from stocky.pages.messages import message
 from stocky.pages.navigation import entry_at, navigation
@@ -63,8 +64,9 @@ def page(
     """The page from a template; with the header `X-Fragment: name` only its block of that name, rendered alone.
 
     `headers` replace the usual ones, such as Cache-Control. Every template also has `user`, `role`, `csrf`,
-    `path`, `nav`, `language` and `now`; `ui`, `url()`, `asset()` and `icon()`; `_()` and `{% trans %}`; and the filters
-    of `filters`. A block does not see what its template sets outside of it. Raises BadRequest for an unknown block.
+    `path`, `nav`, `language`, `theme` and `now`; `ui`, `url()`, `asset()` and `icon()`; `_()` and `{% trans %}`; and
+    the filters of `filters`. A block does not see what its template sets outside of it. Raises BadRequest for an
+    unknown block.
     """
     state = request.app.state
     principal: Principal | None = request.scope.get("user")
@@ -80,6 +82,7 @@ def page(
         "path": path,
         "nav": navigation(None if principal is None else principal.role, path),
         "language": language,
+        "theme": theme_of(request),
         "now": clock.now(),
         **context,
     }

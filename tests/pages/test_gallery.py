@@ -34,7 +34,7 @@ POLICY = (
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 VOID = {"meta", "link", "img", "input", "use", "rect", "path", "br", "hr"}
 # What the first view of a page loads; its goals, in bytes gzipped.
-SIZES = {"app.css": 13312, "icons.svg": 5120, "app.js": 2048, "times.js": 1024, "theme.js": 1024}
+SIZES = {"app.css": 13312, "icons.svg": 5120, "app.js": 2048, "times.js": 1024}
 # All scripts as they are served, without comments.
 ALL_SCRIPTS = 38 * 1024
 
@@ -72,6 +72,7 @@ def gallery(environment: Environment) -> str:
         path="/items",
         nav=nav,
         language="en",
+        theme="",
         now=now,
         done=Done(_("Saved"), "/items/undo", {"batch_id": "b1"}),
     )
@@ -111,7 +112,8 @@ def test_icons_exist(gallery: str, environment: Environment) -> None:
 
 def test_bare_frame_has_no_navigation(environment: Environment) -> None:
     page = environment.from_string('{% extends "base.html" %}{% set frame = "bare" %}{% block title %}x{% endblock %}')
-    html = page.render(user=None, role=None, csrf="", path="/sign-in", language="en", frame_parts={"words": ""})
+    variables = {"user": None, "role": None, "csrf": "", "path": "/sign-in", "language": "en", "theme": ""}
+    html = page.render(variables, frame_parts={"words": ""})
     assert "<nav" not in html
     assert 'class="bare"' in html
 

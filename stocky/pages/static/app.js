@@ -1,13 +1,10 @@
 // Owns the choice of modules: each is fetched when a page first needs it, so that a first view loads only this one.
-import { localize } from "./times.js";
-
 const when = (name, call) => import(`./${name}.js`).then(call);
 const base = document.documentElement.dataset.base.replace(/\/$/, "");
-const ENHANCED = "[data-swap], [data-fetch], [data-upload]";
 
 // Runs for the page and for every fragment that replaces a part of it.
 function enhance(root) {
-  localize(root);
+  if (root.querySelector("time[datetime]")) when("times", (module) => module.localize(root));
   if (root.querySelector("[data-toast]")) when("toasts", (module) => module.adopt(root));
   if (root.querySelector("[data-live]")) when("live", (module) => module.follow(root));
   if (root.querySelector("[data-poll]")) when("poll", (module) => module.poll(root));
@@ -20,10 +17,10 @@ document.addEventListener("submit", (event) => {
   if (form.matches(".find") && document.getElementById("found")?.hidden === false) {
     event.preventDefault();
     when("search", (module) => module.enter());
-  } else if (form.matches(ENHANCED)) {
+  } else if (form.matches("[data-swap], [data-fetch], [data-upload]")) {
     event.preventDefault();
-    if (form.hasAttribute("data-upload")) when("upload", (module) => module.send(form));
-    else if (form.hasAttribute("data-stepper")) when("steppers", (module) => module.step(form, event.submitter));
+    if ("upload" in form.dataset) when("upload", (module) => module.send(form));
+    else if ("stepper" in form.dataset) when("steppers", (module) => module.step(form, event.submitter));
     else when("forms", (module) => module.submit(form, event.submitter));
   } else if (form.method === "post") {
     // A second press would book twice.
@@ -55,16 +52,17 @@ for (const type of ["focusin", "input"]) {
 }
 document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-drop] input")) when("upload", (module) => module.show(target));
-  else if (target.matches("[data-submit]")) target.form.requestSubmit();
+  else if (target.closest("[data-submit]")) target.form.requestSubmit();
+  else if (target.id === "sound-switch") when("signals", (module) => module.allow(target.checked));
   else if (target.closest("[data-follow]")) when("fragments", (module) => module.follow(target.closest("[data-follow]")));
-  else if (target.form?.hasAttribute("data-selection")) when("selection", (module) => module.update(target));
+  else if (target.form?.dataset.selection !== undefined) when("selection", (module) => module.update(target));
 });
 // The browser cannot focus a wrong field in a folded part of a form.
 document.addEventListener("invalid", ({ target }) => {
   const folded = target.closest("details");
   if (folded) folded.open = true;
 }, true);
-let shortcuts = null;
+let shortcuts;
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, textarea, select, [contenteditable]") || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key.length === 1 && event.key !== " ") {
@@ -86,17 +84,19 @@ addEventListener("pageshow", () => {
 addEventListener("popstate", (event) => {
   if (event.state?.swap) when("fragments", (module) => module.refresh(event.state.swap, location.href));
 });
+function stored(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
 // Scans waiting on this device: the pill shows their number, and any page sends them.
 function showWaiting() {
   const pill = document.getElementById("waiting");
-  const { user } = document.querySelector('meta[name="csrf"]').dataset;
-  let count = 0;
-  try {
-    count = Number(localStorage.getItem(`waiting-${user}${base}`));
-  } catch {
-    // Without storage no scan can wait.
-  }
-  if (!pill || !user) return;
+  if (!pill) return;
+  // Without storage no scan can wait.
+  const count = Number(stored(`waiting-${document.querySelector('meta[name="csrf"]').dataset.user}${base}`));
   pill.querySelector("b").textContent = String(count);
   pill.hidden = !count;
   if (count) when("queue", (module) => module.drain());
@@ -104,10 +104,10 @@ function showWaiting() {
 addEventListener("storage", ({ key }) => key?.startsWith("waiting-") && showWaiting());
 showWaiting();
 const sound = document.getElementById("sound-switch");
-if (sound) when("signals", (module) => module.follow(sound));
+if (sound) sound.checked = stored("sound") !== "off";
 // Some browsers ignore autofocus; the wrong field may be out of sight.
 document.querySelector('#main [aria-invalid="true"]')?.focus();
 onhashchange = () => document.querySelector(":target input[id]")?.focus();
-// Absent on plain http, where only browsers' own cache helps.
+// Absent on plain http.
 navigator.serviceWorker?.register(`${base}/sw.js`).catch(() => {});
 enhance(document);

@@ -3,8 +3,6 @@
 import { Problem, newEventId, word } from "./http.js";
 import { changes, add, again, base, clear, drain, drop, list, others, stopped, user } from "./queue.js";
 import { catchScanner } from "./wedge.js";
-import { signal, unlock } from "./signals.js";
-import { localize } from "./times.js";
 
 const form = document.getElementById("scan-form");
 const code = document.getElementById("f-code");
@@ -30,6 +28,16 @@ const SESSION = 12 * 3600 * 1000;
 const [GROUP, DECIMAL] = document.documentElement.lang === "de" ? [".", ","] : [",", "."];
 const numbers = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3, useGrouping: false });
 export const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
+// Browsers allow sound only after a press, so nothing is missed before the first.
+let signals;
+const signal = (kind) => signals?.signal(kind);
+for (const type of ["pointerdown", "keydown"]) {
+  addEventListener(type, () => {
+    if (signals) signals.unlock();
+    else import("./signals.js").then((module) => { (signals = module).unlock(); }, () => {});
+  });
+}
+
 export const complain = (text) => { import("./toasts.js").then(({ show }) => show(text, "bad")); };
 export const soon = () => AbortSignal.timeout?.(PATIENCE);
 export const fill = (id, values) => word(id).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
@@ -276,7 +284,7 @@ function putLine(record) {
     const after = [...target.children].find((each) => Number(each.dataset.seq) < record.seq);
     target.insertBefore(line, after ?? null);
   }
-  localize(line);
+  import("./times.js").then(({ localize }) => localize(line), () => {});
   if (focused) (line.querySelector("button") ?? code).focus();
 }
 
@@ -592,8 +600,6 @@ amount.addEventListener("keydown", ({ key }) => {
   code.focus();
 });
 
-for (const type of ["pointerdown", "keydown"]) addEventListener(type, unlock, { once: true });
-
 // Items that were named, merged or hidden on another page or device get their new name here; nothing changes without network.
 function learnNames() {
   const unnamed = [...records.values()].filter((record) => record.details?.needs_review);
@@ -656,6 +662,8 @@ async function start() {
   form.dataset.ready = "";
   // Loaded now, in case the network is gone later; on https the service worker has them stored.
   if (!navigator.serviceWorker) {
+    import("./times.js");
+    import("./signals.js");
     import("./toasts.js");
     import("./commands.js");
     import("./lookup.js");

@@ -24,7 +24,7 @@ export function unlock() {
 
 export function signal(kind) {
   if (navigator.userActivation?.hasBeenActive !== false) navigator.vibrate?.(SHAKES[kind] ?? 35);
-  if (!signal.on || context?.state !== "running") return;
+  if (!isAllowed() || context?.state !== "running") return;
   for (const [pitch, delay, length] of TONES[kind] ?? TONES.lookup) {
     const tone = context.createOscillator();
     const volume = context.createGain();
@@ -40,25 +40,19 @@ export function signal(kind) {
   }
 }
 
-Object.defineProperty(signal, "on", {
-  get() {
-    try {
-      return localStorage.getItem(KEY) !== "off";
-    } catch {
-      return true;
-    }
-  },
-  set(value) {
-    try {
-      localStorage.setItem(KEY, value ? "on" : "off");
-    } catch {
-      // Without storage it stays on.
-    }
-  },
-});
+function isAllowed() {
+  try {
+    return localStorage.getItem(KEY) !== "off";
+  } catch {
+    return true;
+  }
+}
 
-// The switch on this page and on that of the account.
-export function follow(control) {
-  control.checked = signal.on;
-  control.addEventListener("change", () => { signal.on = control.checked; });
+// By the switch on the scan page and on that of the account.
+export function allow(sound) {
+  try {
+    localStorage.setItem(KEY, sound ? "on" : "off");
+  } catch {
+    // Without storage it stays on.
+  }
 }

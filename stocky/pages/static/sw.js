@@ -1,5 +1,5 @@
 // Owns the pages that work offline: /scan, /lists and the files they load are stored on the device, each page as last shown.
-// Pages are requested from the server first and belong to one user: signing in or out deletes them. Queued scans are not here.
+// Pages are requested from the server first and belong to one user: signing in or out deletes them, as does another language. Queued scans are not here.
 const BASE = "__BASE__";
 const STATIC = "__STATIC__";
 // Other Stockies on this host, below other base paths, have caches of their own.
@@ -7,13 +7,15 @@ const ALL_FILES = `stocky-files-${BASE}/static/`;
 const FILES = `stocky-files-${STATIC}`;
 const PAGES = `stocky-pages${BASE}`;
 const NAMES = [
-  "app.css", "theme.js", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js",
+  "app.css", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js",
   "undo.js", "lookup.js", "locations.js", "camera.js", "messages.js", "naming.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js",
-  "shortcuts.js", "icons.svg", "logo.svg",
+  "shortcuts.js", "icons.svg",
 ];
 const WAIT = 4000;
 const ASK_AGAIN = 600000;
 const KEPT_AT_ONCE = ["/scan", "/offline"];
+// What these forms change is on every page: the user, the language, the colours.
+const CHANGES_PAGES = ["/sign-in", "/sign-out", "/me/language", "/me/theme"];
 
 const inner = (url) => url.pathname.slice(BASE.length);
 const isKept = (path) => path === "/scan" || path === "/lists" || path === "/offline" || /^\/lists\/\d+$/.test(path);
@@ -40,7 +42,7 @@ async function forget() {
 }
 
 // Deletes before the request, so that nothing is left when the response arrives, and after it, when the session has ended.
-async function changeUser(request) {
+async function changePages(request) {
   await forget();
   try {
     return await fetch(request);
@@ -116,8 +118,7 @@ self.addEventListener("fetch", (event) => {
   if (url.origin !== location.origin || !url.pathname.startsWith(`${BASE}/`)) return;
   const path = inner(url);
   if (request.method === "POST") {
-    if (path !== "/sign-out" && path !== "/sign-in") return;
-    event.respondWith(changeUser(request));
+    if (CHANGES_PAGES.includes(path)) event.respondWith(changePages(request));
   } else if (request.method === "GET" && path.startsWith("/static/")) {
     event.respondWith(showFile(request));
   } else if (request.mode === "navigate" && request.method === "GET" && !/^\/(api|docs|health|metrics)(\/|$)/.test(path)) {

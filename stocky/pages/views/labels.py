@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litestar import Request, get, post
-from litestar.datastructures import Cookie, State
+from litestar.datastructures import State
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.errors import Invalid
-from stocky.http.client_address import client_info
 from stocky.labels import repository
 from stocky.labels.layout import MOST_LABELS, SHEETS, Sheet
 from stocky.labels.responses import file_response
 from stocky.pages import pickers, sheets
 from stocky.pages.decoding import available
+from stocky.pages.device_cookies import device_cookie
 from stocky.pages.forms import Form, parse_form, read_values
 from stocky.pages.languages import Text, _, language_of
 from stocky.pages.rendering import Html, page, see_other
@@ -29,7 +29,6 @@ from stocky.pages.typed import as_id
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_YEAR = 365 * 24 * 3600
 _BOXES = ("commands", "counts", "barcode")
 # What is printed, as fields of the address; the other fields are of the sheet.
 _CHOICE = ("items", "locations", "commands", "counts", "barcode", "copies", "used")
@@ -109,6 +108,9 @@ async def _labels_page(
             if form.data.format and printed and not form.errors:
                 return await file_response(printed, sheet, form.data.format, used=form.data.used, page=form.data.page)
             pages = await sheets.draw(printed, sheet, form.data.used)
+    cookies = []
+    if form.has_data and is_chosen and not form.errors:
+        cookies.append(device_cookie(request, sheets.COOKIE, sheets.to_cookie(form.data)))
     titles = {name: sheets.title(each) for name, each in SHEETS.items()}
     return page(
         request,
@@ -125,7 +127,7 @@ async def _labels_page(
         address=_address(form),
         can_draw_barcodes=available(),
         done=_DONE.get(request.query_params.get("done", "")),
-        cookies=[_sheet_cookie(request, state, form.data)] if form.has_data and is_chosen and not form.errors else None,
+        cookies=cookies,
     )
 
 
@@ -148,19 +150,6 @@ def _address(form: Form[Any]) -> dict[str, str]:
     """The sheet of the form, as parameters of an address: its lengths, too, if it is one of its own."""
     names = sheets.OwnSheet.__struct_fields__ if form.text("sheet") == repository.OWN else ("sheet",)
     return {name: str(form.text(name)) for name in names}
-
-
-def _sheet_cookie(request: Request[Any, Any, Any], state: State, form: LabelsForm) -> Cookie:
-    client = client_info(request, state.config)
-    return Cookie(
-        key=sheets.COOKIE,
-        value=sheets.to_cookie(form),
-        path=client.base_path or "/",
-        max_age=_YEAR,
-        httponly=True,
-        samesite="lax",
-        secure=client.is_secure,
-    )
 
 
 routes = [show_labels, keep_sheet, delete_sheet]

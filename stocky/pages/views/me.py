@@ -15,6 +15,7 @@ from stocky.auth.service import SignIns
 from stocky.errors import Throttled
 from stocky.http.client_address import client_info
 from stocky.http.parameters import PathId
+from stocky.pages.device_cookies import THEME, THEMES, device_cookie
 from stocky.pages.forms import Form, read_form
 from stocky.pages.key_forms import read_key_form
 from stocky.pages.languages import LANGUAGES, Text, _
@@ -33,6 +34,12 @@ class LanguageChange(Struct):
     """The language of the pages; None is the browser's."""
 
     language: Literal["en", "de"] | None = None
+
+
+class ThemeChange(Struct):
+    """The colours of the pages on this device; `system` is the device's own choice."""
+
+    theme: Literal["system", "light", "dark"]
 
 
 @get("/me", opt=readers)
@@ -66,6 +73,16 @@ async def change_language(request: Request[Any, Any, Any], state: State, user: P
     async with state.identities.changing() as tx:
         await repository.set_language(tx, user.id, form.data.language)
     return see_other(request, "/me", done="language")
+
+
+@post("/me/theme", opt=readers)
+async def change_theme(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
+    """Sets the colours of the pages on this device."""
+    form = await read_form(request, ThemeChange)
+    if form.errors:
+        return await _page(request, state, user, form.status)
+    cookie = device_cookie(request, THEME, form.data.theme if form.data.theme in THEMES else "")
+    return see_other(request, "/me", cookies=[cookie])
 
 
 @post("/me/sign-ins/{sign_in_id:str}/end", opt=readers)
@@ -132,4 +149,4 @@ def _sign_ins(state: State) -> SignIns:
     return SignIns(state.database, state.config, state.identities)
 
 
-routes = [show_me, change_password, change_language, end_sign_in, create_key, revoke_key]
+routes = [show_me, change_password, change_language, change_theme, end_sign_in, create_key, revoke_key]

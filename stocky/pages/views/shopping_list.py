@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Request, get, post
-from litestar.datastructures import Cookie, State
+from litestar.datastructures import State
 from msgspec import Meta, Struct
 
 from stocky import clock
@@ -17,6 +17,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid
 from stocky.http.parameters import PathId
+from stocky.pages.device_cookies import device_cookie
 from stocky.pages.done import Done
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, language_of, plural
@@ -33,7 +34,6 @@ from stocky.shopping.undoing import undo_changes
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.recorder import Recorder
 
-_YEAR = 365 * 24 * 3600
 # Purchases of this time are shown below the list.
 _BASKET = timedelta(hours=12)
 _DONE: dict[str, Text] = {
@@ -163,16 +163,7 @@ async def choose_location(
         form = parse_form(typed, _ChosenLocation)
     if form.errors:
         return await list_page(request, state, user, list_id, form)
-    path = request.app.state.config.base_path or "/"
-    cookie = Cookie(
-        key=LOCATION_COOKIE,
-        value=str(form.data.location_id),
-        max_age=_YEAR,
-        path=path,
-        secure=request.scope["scheme"] == "https",
-        httponly=True,
-        samesite="lax",
-    )
+    cookie = device_cookie(request, LOCATION_COOKIE, str(form.data.location_id))
     return see_other(request, f"/lists/{list_id}", done="location", cookies=[cookie])
 
 

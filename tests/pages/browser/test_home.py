@@ -118,11 +118,43 @@ async def test_upload_renews_an_old_token(opener: Opener, tmp_path: Path) -> Non
 async def test_the_theme_is_chosen_for_the_device(opener: Opener) -> None:
     page = await opener("/me", "reader")
     await page.get_by_label("Dark").check()
+    await page.locator("html[data-theme=dark]").wait_for()
+    await page.goto("/items")
     assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
-    await page.reload()
+    await page.goto("/me")
     assert await page.get_by_label("Dark").is_checked()
     await page.get_by_label("Same as the device").check()
-    assert await page.evaluate("document.documentElement.dataset.theme ?? null") is None
+    await page.locator("html:not([data-theme])").wait_for()
+
+
+async def test_stored_pages_follow_the_theme(opener: Opener) -> None:
+    page = await opener("/scan")
+    await page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    await page.goto("/me")
+    await page.get_by_label("Dark").check()
+    await page.locator("html[data-theme=dark]").wait_for()
+    await page.goto("/scan")
+    await page.context.set_offline(True)
+    for path in ("/scan", "/items"):
+        await page.goto(path)
+        assert await page.evaluate("document.documentElement.dataset.theme") == "dark", path
+    await page.get_by_role("heading", name="Stocky cannot be reached").wait_for()
+
+
+async def test_sound_is_switched_off_on_the_device(opener: Opener) -> None:
+    page = await opener("/me")
+    assert await page.get_by_label("Sound for scans").is_checked()
+    await page.get_by_label("Sound for scans").uncheck()
+    await page.wait_for_function("localStorage.getItem('sound') === 'off'")
+    await page.goto("/scan")
+    await page.locator("#sound-switch:not(:checked)").wait_for()
+
+
+async def test_the_theme_is_chosen_without_script(opener: Opener) -> None:
+    page = await opener("/me", "reader", script=False)
+    await page.get_by_label("Dark").check()
+    await page.locator("form[action='/me/theme'] button").click()
+    await page.locator("html[data-theme=dark]").wait_for()
 
 
 async def test_a_key_is_shown_once_and_copied(opener: Opener) -> None:
