@@ -9,6 +9,7 @@ const code = document.getElementById("f-code");
 const amount = document.getElementById("f-amount");
 const locationText = document.getElementById("f-location_id");
 const locationId = form.elements.location_id;
+const picker = locationText.closest("[data-picker]");
 const bar = document.getElementById("locations");
 const card = document.getElementById("result");
 const lines = document.getElementById("session");
@@ -93,6 +94,8 @@ export function setMode(mode) {
   for (const input of form.elements.mode) input.checked = input.value === mode;
   document.querySelector('label[for="f-location_id"]').textContent = word(`location-${mode}`);
   for (const each of form.querySelectorAll("[data-books]")) each.hidden = mode === "lookup";
+  // Nothing can be taken from a new location.
+  picker.dataset.picker = picker.dataset.picker.replace(/=\w+$/, `=${mode !== "remove"}`);
   cancelCount();
   document.getElementById("book").querySelector("span").textContent = word(mode === "lookup" ? "look-up" : "book");
   remember();

@@ -51,6 +51,21 @@ async def test_typed_location_is_the_one_of_that_name(opener: Opener) -> None:
     await expect(page.locator("#session .event").first).to_contain_text("1 at Pantry, top shelf")
 
 
+async def test_a_new_location_is_offered_only_where_stock_can_be_added(opener: Opener) -> None:
+    page = await opener("/scan")
+    await go_to_scan(page, "?mode=remove")
+    options = page.locator("#f-location_id-options")
+    await page.locator("#f-location_id").fill("Attic shelf 9")
+    await options.get_by_text("No location found").wait_for()
+    assert await options.get_by_text("as a new location").count() == 0
+    await page.get_by_role("radio", name="Add").check(force=True)
+    await page.locator("#f-location_id").fill("Attic shelf 8")
+    await options.get_by_text("as a new location").wait_for()
+    await page.get_by_role("radio", name="Take").check(force=True)
+    await page.locator("#f-location_id").fill("Attic shelf 7")
+    await options.get_by_text("No location found").wait_for()
+
+
 @pytest.mark.parametrize("path", ["/scan?mode=add&location_id=1", "/items/new?location_id=1"])
 async def test_location_typed_before_its_list_is_loaded(opener: Opener, path: str) -> None:
     page = await opener("/scan", service_workers="block")
