@@ -233,15 +233,15 @@ def p50_of_all(api: str, key: str, runs: int, only: str = "") -> dict[str, dict[
     """The medians in ms of every read and write whose name contains `only`; `runs` multiplies the repetitions."""
     client = Client(api, key)
     reads = {
-        name: _p50(client, lambda client, n, path=path: ("GET", path.format(n=n), None), READS * runs)
+        name: p50(client, lambda client, n, path=path: ("GET", path.format(n=n), None), READS * runs)
         for name, path in _READS.items()
         if only in name
     }
-    writes = {name: _p50(client, prepare, WRITES * runs) for name, prepare in _WRITES.items() if only in name}
+    writes = {name: p50(client, prepare, WRITES * runs) for name, prepare in _WRITES.items() if only in name}
     return {"GET": reads, "write": writes}
 
 
-def _p50(client: Client, prepare: Callable[[Client, int], Request], times: int) -> float:
+def p50(client: Client, prepare: Callable[[Client, int], Request], times: int) -> float:
     """The median of `times` requests after one that warms up."""
     taken: list[float] = []
     for n in range(1, times + 2):

@@ -128,7 +128,7 @@ class Snapshot:
         names = ", ".join(f'"{column}"' for column in key)
         live = self._tables[table]
         wanted = msgspec.structs.replace(live, columns=[each for each in live.columns if each.name in columns])
-        query = _query(wanted).replace("SELECT ", f"SELECT {names}, ", 1)
+        query = lines_query(wanted).replace("SELECT ", f"SELECT {names}, ", 1)
         cursor = await self._connection.cursor(query)
         while batch := await cursor.fetch(ROWS):
             yield [(tuple(row)[:-1], row[-1]) for row in batch]
@@ -162,7 +162,7 @@ async def _write(writer: Writer, connection: Any, settled: tuple[int, int] | Non
             # During a long transaction the next increment starts where this one does.
             writer.mark = continued.mark
         if settled is not None:
-            writer.mark = await mark_in_postgres(connection, partial(_query, ledger), total, settled)
+            writer.mark = await mark_in_postgres(connection, partial(lines_query, ledger), total, settled)
     writer.begin("postgres", number, rows, increment)
     if "document" in rows:
         writer.contents = [(row[0], row[1]) for row in await connection.fetch(CONTENTS)]
@@ -175,7 +175,7 @@ async def _write(writer: Writer, connection: Any, settled: tuple[int, int] | Non
             lines = _Lines(writer, table.name)
             is_part = increment is not None and table.name == LEDGER
             condition = f"WHERE id > {increment.after:d}" if increment is not None and is_part else ""
-            await connection.copy_from_query(_query(table, condition), output=lines.take)
+            await connection.copy_from_query(lines_query(table, condition), output=lines.take)
             lines.flush()
     for table in schema.tables:
         for column in table.columns:
@@ -192,10 +192,10 @@ async def _continues(connection: Any, ledger: Table, schema: int, total: int, co
     if name != "postgres" or not table.isdecimal() or continued.schema != schema:
         return False
     end = int(table), continued.mark.position
-    return await mark_in_postgres(connection, partial(_query, ledger), total, end) == continued.mark
+    return await mark_in_postgres(connection, partial(lines_query, ledger), total, end) == continued.mark
 
 
-def _query(table: Table, condition: str = "") -> str:
+def lines_query(table: Table, condition: str = "") -> str:
     """A query of one column: the INSERT lines of the table, or of those that fulfil `condition`, in key order."""
     values = ", ".join(_literal(column.name, column.type) for column in table.columns)
     types = {column.name: column.type for column in table.columns}
