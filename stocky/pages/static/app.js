@@ -52,7 +52,7 @@ for (const type of ["focusin", "input"]) {
 }
 document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-drop] input")) when("upload", (module) => module.show(target));
-  else if (target.closest("[data-submit]")) target.form.requestSubmit();
+  else if (target.name === "theme") when("theme", (module) => module.choose(target.form));
   else if (target.id === "sound-switch") when("signals", (module) => module.allow(target.checked));
   else if (target.closest("[data-follow]")) when("fragments", (module) => module.follow(target.closest("[data-follow]")));
   else if (target.form?.dataset.selection !== undefined) when("selection", (module) => module.update(target));

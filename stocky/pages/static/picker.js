@@ -89,7 +89,7 @@ export function attach(input) {
       event.preventDefault();
       if (list.hidden) search();
       else if (all.length) mark((current + (event.key === "ArrowDown" ? 1 : all.length - 1 + (current < 0 ? 1 : 0))) % all.length);
-    } else if (event.key === "Enter" && !list.hidden && all.length) {
+    } else if (event.key === "Enter" && !list.hidden && all.length && (current >= 0 || input.value.trim())) {
       event.preventDefault();
       if (current >= 0) return choose(all[current]);
       if (searched === input.value.trim()) return adds(all[0]) ? mark(0) : choose(all[0]);
@@ -116,8 +116,8 @@ export function attach(input) {
   });
   input.addEventListener("blur", () => {
     const all = options().filter((option) => !adds(option));
-    // A single answer is taken as the choice.
-    if (!list.hidden && !id.value && all.length === 1 && searched === input.value.trim()) choose(all[0], "left");
+    // A single answer to what was typed is taken as the choice.
+    if (!list.hidden && !id.value && all.length === 1 && searched && searched === input.value.trim()) choose(all[0], "left");
     close();
   });
   if (document.activeElement === input && !id.value) search();

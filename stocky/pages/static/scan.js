@@ -21,6 +21,8 @@ code.inputMode = "none";
 const KEY = `scan${base}`;
 const MOST_LOCATIONS = 4;
 const QUICK = 1500;
+// By then the page is shown, and a service worker that can be installed is there.
+const SETTLED = 3000;
 // How long a printed command waits for the network: one that does not respond in time counts as none.
 const PATIENCE = 4000;
 // Older bookings do not belong to this session.
@@ -29,13 +31,13 @@ const SESSION = 12 * 3600 * 1000;
 const [GROUP, DECIMAL] = document.documentElement.lang === "de" ? [".", ","] : [",", "."];
 const numbers = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3, useGrouping: false });
 export const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
-// Browsers allow sound only after a press, so nothing is missed before the first.
+// Fetched at the first press: browsers allow no sound before. What is signalled meanwhile is heard when it is there.
 let signals;
-const signal = (kind) => signals?.signal(kind);
+const signal = (kind) => signals?.then((module) => module?.signal(kind));
 for (const type of ["pointerdown", "keydown"]) {
   addEventListener(type, () => {
-    if (signals) signals.unlock();
-    else import("./signals.js").then((module) => { (signals = module).unlock(); }, () => {});
+    signals ??= import("./signals.js").catch(() => { signals = undefined; });
+    signals.then((module) => module?.unlock());
   });
 }
 
@@ -261,6 +263,7 @@ function makeLine(record) {
   const time = line.querySelector("time");
   time.dateTime = record.at;
   time.title = record.at;
+  time.textContent = new Date(record.at).toLocaleTimeString();
   for (const [action, allowed] of [
     ["undo", state === "booked" && Boolean(record.id)],
     ["name", state === "booked" && details?.needs_review],
@@ -635,6 +638,17 @@ function locationOf(text) {
   return remembered.places.find((each) => each.id === id) ?? { id, name: fill("location-number", { id }) };
 }
 
+// In case the network is gone later; a service worker has them stored.
+function loadRest() {
+  if (navigator.serviceWorker?.controller) return;
+  import("./times.js");
+  import("./signals.js");
+  import("./toasts.js");
+  import("./commands.js");
+  import("./lookup.js");
+  import("./locations.js");
+}
+
 async function start() {
   // What was scanned before the page was loaded is for what was set then.
   const given = new URLSearchParams(held.length ? "" : window.location.search);
@@ -663,15 +677,7 @@ async function start() {
   runHeld();
   learnNames();
   form.dataset.ready = "";
-  // Loaded now, in case the network is gone later; on https the service worker has them stored.
-  if (!navigator.serviceWorker) {
-    import("./times.js");
-    import("./signals.js");
-    import("./toasts.js");
-    import("./commands.js");
-    import("./lookup.js");
-    import("./locations.js");
-  }
+  setTimeout(loadRest, SETTLED);
   code.focus({ preventScroll: true });
 }
 start();

@@ -1,5 +1,5 @@
 // Owns the pages that work offline: /scan, /lists and the files they load are stored on the device, each page as last shown.
-// Pages are requested from the server first and belong to one user: signing in or out deletes them, as does another language. Queued scans are not here.
+// Pages are requested from the server first and belong to one user: signing in or out deletes them, as does another language or theme. Queued scans are not here.
 const BASE = "__BASE__";
 const STATIC = "__STATIC__";
 // Other Stockies on this host, below other base paths, have caches of their own.
@@ -9,13 +9,14 @@ const PAGES = `stocky-pages${BASE}`;
 const NAMES = [
   "app.css", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js",
   "undo.js", "lookup.js", "locations.js", "camera.js", "messages.js", "naming.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js",
-  "shortcuts.js", "icons.svg",
+  "shortcuts.js", "theme.js", "icons.svg", "logo.svg",
 ];
 const WAIT = 4000;
 const ASK_AGAIN = 600000;
 const KEPT_AT_ONCE = ["/scan", "/offline"];
-// What these forms change is on every page: the user, the language, the colours.
-const CHANGES_PAGES = ["/sign-in", "/sign-out", "/me/language", "/me/theme"];
+const CHANGES_USER = ["/sign-in", "/sign-out"];
+// Every page shows the result of these forms.
+const CHANGES_PAGES = ["/me/language", "/me/theme"];
 
 const inner = (url) => url.pathname.slice(BASE.length);
 const isKept = (path) => path === "/scan" || path === "/lists" || path === "/offline" || /^\/lists\/\d+$/.test(path);
@@ -25,7 +26,7 @@ const keyOf = (path) => `${BASE}${path}`;
 const isPage = (response) => response.ok && !response.redirected && (response.headers.get("content-type") ?? "").startsWith("text/html");
 
 let asked = 0;
-// The number of sign-ins and sign-outs: a page that was requested before one is not stored after it.
+// How often the pages were deleted: a page that was requested before is not stored afterwards.
 let turn = 0;
 
 async function keep(path) {
@@ -42,13 +43,20 @@ async function forget() {
 }
 
 // Deletes before the request, so that nothing is left when the response arrives, and after it, when the session has ended.
-async function changePages(request) {
+async function changeUser(request) {
   await forget();
   try {
     return await fetch(request);
   } finally {
     await forget();
   }
+}
+
+// Without a network nothing changes, and the stored pages are needed.
+async function changePages(request) {
+  const response = await fetch(request);
+  await forget();
+  return response;
 }
 
 async function keepFirst() {
@@ -118,7 +126,8 @@ self.addEventListener("fetch", (event) => {
   if (url.origin !== location.origin || !url.pathname.startsWith(`${BASE}/`)) return;
   const path = inner(url);
   if (request.method === "POST") {
-    if (CHANGES_PAGES.includes(path)) event.respondWith(changePages(request));
+    if (CHANGES_USER.includes(path)) event.respondWith(changeUser(request));
+    else if (CHANGES_PAGES.includes(path)) event.respondWith(changePages(request));
   } else if (request.method === "GET" && path.startsWith("/static/")) {
     event.respondWith(showFile(request));
   } else if (request.mode === "navigate" && request.method === "GET" && !/^\/(api|docs|health|metrics)(\/|$)/.test(path)) {

@@ -1,7 +1,7 @@
 // Owns the question before a page is left with counts that are not saved.
 const form = document.querySelector(".count-form");
 let mayLeave = false;
-const isChanged = () => form.querySelector('[aria-invalid="true"]') || [...form.elements].some((each) => each.value !== each.defaultValue);
+const isChanged = () => form.querySelector('[aria-invalid="true"]') || [...form.elements].some((each) => "defaultValue" in each && each.value !== each.defaultValue);
 
 if (form) {
   form.addEventListener("submit", () => { mayLeave = true; });

@@ -127,18 +127,50 @@ async def test_the_theme_is_chosen_for_the_device(opener: Opener) -> None:
     await page.locator("html:not([data-theme])").wait_for()
 
 
-async def test_stored_pages_follow_the_theme(opener: Opener) -> None:
-    page = await opener("/scan")
+async def test_themes_are_tried_by_keyboard(opener: Opener) -> None:
+    page = await opener("/me", "reader")
+    await page.get_by_label("Same as the device").focus()
+    async with page.expect_response(lambda response: "dark" in (response.request.post_data or "")):
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("ArrowDown")
+    await page.locator("html[data-theme=dark]").wait_for()
+    assert await page.get_by_label("Dark").evaluate("(input) => input === document.activeElement")
+    await page.reload()
+    assert await page.get_by_label("Dark").is_checked()
+
+
+@pytest.mark.parametrize(("label", "change"), [("Dark", "html[data-theme=dark]"), ("Deutsch", "html[lang=de]")])
+async def test_stored_pages_follow_theme_and_language(
+    label: str, change: str, own_site: OwnSites, opener: Opener
+) -> None:
+    stored = "(path) => caches.match(path).then(Boolean)"
+    page = await opener("/scan", at=own_site())
     await page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     await page.goto("/me")
-    await page.get_by_label("Dark").check()
-    await page.locator("html[data-theme=dark]").wait_for()
-    await page.goto("/scan")
+    await page.wait_for_function(stored, arg="/scan")
+    # Without a network nothing changes, and the pages stay.
     await page.context.set_offline(True)
-    for path in ("/scan", "/items"):
+    await page.get_by_label("Light").check()
+    await page.locator(".toast.bad").wait_for()
+    assert await page.evaluate(stored, "/scan")
+    await page.context.set_offline(False)
+    if label == "Dark":
+        async with page.expect_response(lambda response: response.request.method == "POST"):
+            await page.get_by_label(label).check()
+    else:
+        await page.locator("[name=language]").select_option(label=label)
+        await page.locator("form[action='/me/language'] button").click()
+        await page.locator(change).wait_for()
+    await page.goto("/scan")
+    await page.locator(change).wait_for()
+    await page.goto("/items")
+    for path in ("/scan", "/offline"):
+        await page.wait_for_function(stored, arg=path)
+    await page.context.set_offline(True)
+    for path in ("/scan", "/activity"):
         await page.goto(path)
-        assert await page.evaluate("document.documentElement.dataset.theme") == "dark", path
-    await page.get_by_role("heading", name="Stocky cannot be reached").wait_for()
+        await page.locator(change).wait_for()
+    opener.problems.clear()
 
 
 async def test_sound_is_switched_off_on_the_device(opener: Opener) -> None:

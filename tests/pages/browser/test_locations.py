@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browsers import in_a_browser
-from tests.pages.browser.conftest import Opener
+from tests.pages.browser.conftest import Opener, OwnSites
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page, Route
@@ -308,6 +308,28 @@ async def test_steps_and_adding_at_a_location(opener: Opener) -> None:
     assert await total(page, item["id"]) == 7
 
 
+async def test_the_only_person_is_not_chosen_by_itself(own_site: OwnSites, opener: Opener) -> None:
+    page = await opener("/me", at=own_site())
+    people = await call(page, "/locations/?kind=person", method="GET")
+    assert len(people) <= 1, "one suggestion is the case"
+    if not people:
+        await call(page, "/locations/", {"name": "Anna", "kind": "person"})
+    shelf = await call(page, "/locations/", {"name": "Shelf to lend from"})
+    item = await call(page, "/items/", {"name": "Thing to lend"})
+    await call(page, "/skus/", {"item_id": item["id"], "location_id": shelf["id"], "quantity": 3})
+    await page.goto(f"/items/{item['id']}/lend")
+    person, options = page.get_by_role("combobox", name="To"), page.locator("#f-person_id-options")
+    for way in ("press", "Enter"):
+        await person.click()
+        await options.get_by_role("option").first.wait_for()
+        if way == "press":
+            await page.get_by_role("button", name="Lend").click()
+        else:
+            await page.keyboard.press("Enter")
+        assert await person.evaluate("(input) => input.validity.valueMissing")
+        assert page.url.endswith("/lend")
+
+
 async def test_counts_that_are_not_saved_are_asked_for(opener: Opener) -> None:
     page = await opener("/me")
     shelf = await call(page, "/locations/", {"name": "Shelf to count"})
@@ -332,4 +354,9 @@ async def test_counts_that_are_not_saved_are_asked_for(opener: Opener) -> None:
     await page.get_by_label("Thing to count").fill("9")
     await page.get_by_role("link", name="Cancel").click()
     await page.wait_for_url(f"**/locations/{shelf['id']}")
+    # Nor does a page on which nothing was typed.
+    await page.goto(f"/locations/{shelf['id']}/count")
+    await page.get_by_label("Thing to count").click()
+    await page.locator("nav.rail a", has_text="Items").click()
+    await page.wait_for_url("**/items")
     assert questions == ["beforeunload"]

@@ -18,7 +18,7 @@ pytestmark = in_a_browser
 KB = 1024
 
 
-@pytest.mark.parametrize(("path", "most_bytes", "most_requests"), [("/items", 30 * KB, 8), ("/scan", 35 * KB, 8)])
+@pytest.mark.parametrize(("path", "most_bytes", "most_requests"), [("/items", 30 * KB, 4), ("/scan", 35 * KB, 8)])
 async def test_views_are_light(
     own_site: OwnSites,
     opener: Opener,
