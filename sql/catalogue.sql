@@ -1,4 +1,4 @@
--- Items with their barcodes. The view `item_detail` has an item's columns as answered.
+-- Items with their barcodes. The view `item_detail` has an item's columns as the API returns them.
 
 -- add_item --
 -- Adds an item; no row if the code is taken.

@@ -298,7 +298,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             dialects = ["sqlite"]
         elif is_on_either and file.name not in ON_BOTH_DIALECTS:
             dialects = [available[zlib.crc32(test.nodeid.encode()) % 2]]
-        elif folder in ON_ONE_POSTGRES or test.get_closest_marker("one_postgres"):
+        elif folder in ON_ONE_POSTGRES or test.get_closest_marker("one_server"):
             dialects = ["sqlite", "postgres-embedded"]
         elif folder in ON_EVERY_POSTGRES:
             dialects = available

@@ -118,10 +118,10 @@ class Restores:
     ) -> ImportResult:
         """Adds the rows of a dump in one transaction. Raises BadRequest; then nothing was added."""
         loading = self._loaded(file, "partial", report, accept_edited=accept_edited, passphrase=passphrase)
-        async with loading as (staging, loaded, _):
-            await adopt_contents(self._database, await contents_of(staging))
+        async with loading as (scratch, loaded, _):
+            await adopt_contents(self._database, await contents_of(scratch))
             report("adding rows", 0, None, "rows")
-            imported = await import_partial(self._database, staging, force=force, tables=tables)
+            imported = await import_partial(self._database, scratch, force=force, tables=tables)
             skipped = f", {imported.skipped} existing rows left unchanged" if imported.skipped else ""
             return ImportResult(
                 message=f"Partial import completed: {imported.records_imported} rows added{skipped}.",

@@ -13,8 +13,8 @@ async def add_stub(tx: Connection, scanned: ScannedCode) -> int | None:
     """Adds an item for an unknown barcode and returns its id, or None if another process has just added one.
 
     Its stock may go negative until it is named, so that a scan that removes from an unknown item is booked. The stub of
-    a bag has the name, the part numbers and the seller that the bag says; one without a maker's number and a seller is
-    named like any unknown barcode, as `is_unnamed` needs it.
+    a bag has the name, the part numbers and the seller that the bag says; one without a part number and a seller is
+    named like any unknown barcode, by which `is_unnamed` knows it.
     """
     bag = scanned.bag
     item_id = await add_item_row(

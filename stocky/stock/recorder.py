@@ -104,7 +104,7 @@ class Recorder:
         return posting
 
     def forget(self) -> None:
-        """Clears the cache and fails the queued postings: their clients had seen the data before the restore."""
+        """Clears the cache and fails the queued postings: their clients had seen data that a restore has replaced."""
         # Not cleared: on Postgres a batch may be waiting for a query, with the old ones in use.
         self._cache, self._memory = {}, StockMemory()
         waiting, self._operations_waiting = list(self._waiting), 0

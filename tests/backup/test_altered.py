@@ -37,7 +37,7 @@ def loaded(content: bytes, purpose: Purpose, directory: Path) -> str:
     return ""
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 @pytest.mark.usefixtures("scratch_built_once")
 async def test_values_that_no_route_can_decode_are_found(admin: AsyncClient, tmp_path: Path) -> None:
     await fill(admin)
@@ -60,7 +60,7 @@ async def test_values_that_no_route_can_decode_are_found(admin: AsyncClient, tmp
         assert loaded(content, purpose, tmp_path) == ""  # type: ignore[arg-type]
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_rejected_dump_changes_nothing(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     await fill(admin)
     dump = text_of(await take(admin))

@@ -19,7 +19,7 @@ from stocky.stock.consistency import find_faults
 from tests.backup.dumps import as_json, packed, restore, take, text_of
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 FULL, PARTIAL = "/backup/import/full", "/backup/import/partial"
 UPLOAD_FULL, UPLOAD_PARTIAL = "/backup/upload/import/full", "/backup/upload/import/partial"

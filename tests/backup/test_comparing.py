@@ -25,7 +25,7 @@ from tests.backup.test_system_api import stored
 from tests.cli.running import stocky
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 # More memory than this for so many rows would mean a copy of them.
 ROWS, GROWTH = 60_000, 24 * 2**20

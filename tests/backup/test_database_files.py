@@ -30,7 +30,7 @@ from tests.faults.backup_damage import DAMAGES
 from tests.inventory import get, made, refused
 from tests.people import NOBODYS_HASH
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 NOW = "'2026-01-01T00:00:00.000000Z'"
 SHELF = (

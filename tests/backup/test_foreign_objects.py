@@ -151,7 +151,7 @@ async def test_response_list_and_log_warn_once(
     assert [record.message for record in caplog.records].count(answers[0]["warnings"][0]) == 1
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 def test_command_line_warns_about_foreign_objects(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
     run(config, "CREATE INDEX stock_event_by_sku ON stock_event (sku_id)")
     warning = "stocky: Not in the backup, because these objects are not Stocky's: index stock_event_by_sku\n"
@@ -201,7 +201,7 @@ async def test_partial_import_works_beside_foreign_objects(admin: AsyncClient, c
     assert answer["records_skipped"] > 0
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_copy_warns_about_foreign_objects(admin: AsyncClient, config: Config, elsewhere: Config) -> None:
     await fill(admin)
     names = await asyncio.to_thread(make, config)

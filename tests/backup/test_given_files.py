@@ -26,7 +26,7 @@ from tests.backup.test_backup_api import FULL, PARTIAL, UPLOAD_FULL, form
 from tests.cli.running import stocky
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 BOM = b"\xef\xbb\xbf"
 

@@ -33,7 +33,7 @@ from tests.conftest import TestDatabases
 from tests.conftest import settings as environment
 from tests.inventory import new_item, new_location, new_stock
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 WRITERS_LOCK = "SELECT pg_advisory_xact_lock_shared(77862604)"
 

@@ -30,7 +30,7 @@ from tests.conftest import TestDatabases
 from tests.conftest import settings as environment
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 INCREMENTAL = {"kind": "sql", "incremental": True}
 

@@ -18,7 +18,7 @@ from tests.backup.dumps import as_json, done
 from tests.backup.test_increments import SILENT, back_up, file_of, make
 from tests.inventory import Json, get, new_item, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def listed(admin: AsyncClient, backup: Json) -> Json:

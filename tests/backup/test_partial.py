@@ -28,7 +28,7 @@ from tests.people import NOBODYS_HASH
 from tests.postgres import LOCKS_HERE
 from tests.shopping.lists import new_list, on, put_on
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 PATH = "/backup/import/partial"
 NOW = "'2026-01-01T00:00:00.000000Z'"

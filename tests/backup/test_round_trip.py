@@ -26,7 +26,7 @@ from tests.conftest import TestDatabases
 from tests.conftest import settings as environment
 from tests.inventory import get, made, new_item, new_location, new_stock
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 HARD = [
     "it's; -- a 'quote''' \"double\"",

@@ -33,7 +33,7 @@ from tests.backup.test_swap import replaced, scratch_of, silent
 from tests.inventory import get, made, new_item, new_location, refused, total
 from tests.postgres import LOCKS_HERE
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def names(admin: AsyncClient) -> list[str]:

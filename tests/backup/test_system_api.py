@@ -22,7 +22,7 @@ from stocky.errors import OutOfSpace
 from tests.backup.dumps import done, finished
 from tests.inventory import Json, get, made, new_item, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def stored(admin: AsyncClient, kind: str = "archive") -> Json:

@@ -27,7 +27,7 @@ from tests.backup.dumps import done, finished
 from tests.backup.test_dump import ignore_progress
 from tests.inventory import get, made
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 @pytest.fixture

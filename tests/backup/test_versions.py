@@ -22,7 +22,7 @@ from tests.inventory import get, made, refused
 from tests.old_schema import make_old
 from tests.people import NOBODYS_HASH
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 def changed(dump: bytes, old: str, new: str) -> bytes:

@@ -19,7 +19,7 @@ from stocky.errors import Unauthorized
 from tests.backup.dumps import finished
 from tests.inventory import get, made
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 Move = Callable[[timedelta], None]
 YEAR, DAY = timedelta(days=365), timedelta(days=1)
 KEY = "a key for tests only, long enough for all"

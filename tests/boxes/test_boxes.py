@@ -11,7 +11,7 @@ from httpx import AsyncClient
 
 from tests.inventory import Json, get, made, new_box, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 SVG = "{http://www.w3.org/2000/svg}"
 

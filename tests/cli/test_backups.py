@@ -20,7 +20,7 @@ from tests.cli.running import environment, stocky
 from tests.conftest import TestDatabases, settings
 from tests.serving import Server
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 NOW = "'2026-01-01T00:00:00.000000Z'"
 # The time of a dump, and Postgres's next sequence values: after the last row, or after a deleted one.

@@ -14,7 +14,7 @@ from tests.cli.running import stocky
 from tests.conftest import TestDatabases, settings
 from tests.old_schema import make_old
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 OLD = 23
 

@@ -27,7 +27,7 @@ from tests.documents.files import pdf, uploaded
 from tests.inventory import get, new_item, refused
 from tests.people import NOBODYS_HASH
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 @pytest.fixture

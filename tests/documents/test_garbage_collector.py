@@ -25,7 +25,7 @@ from tests.cli.running import stocky
 from tests.documents.files import pdf, send, uploaded
 from tests.inventory import get, made, new_item, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 LATER = RETENTION + timedelta(days=2)
 
 

@@ -24,7 +24,7 @@ from tests.documents.archiving import PHOTO, archived, contents, fill, rewritten
 from tests.documents.files import HTML, pdf
 from tests.inventory import get, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 def described(metadata: dict[str, Any], name: str, content: bytes) -> None:

@@ -31,7 +31,7 @@ from tests.encryption.keys import (
 from tests.inventory import Json, get, made, new_item, refused
 from tests.offsite.making import ignore_progress
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 WRONG = "The passphrase does not open this backup"
 

@@ -22,7 +22,7 @@ from tests.encryption.keys import BY_PASSPHRASE, IDENTITY, OTHER_PASSPHRASE, PAS
 from tests.offsite.making import ignore_progress
 from tests.serving import ROOT, environment
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 NOW = "'2026-01-01T00:00:00.000000Z'"
 

@@ -18,7 +18,7 @@ from tests.backup.dumps import done
 from tests.encryption.keys import FOR_RECIPIENTS, OTHER_PASSPHRASE, PASSPHRASE, note_confirmation
 from tests.inventory import Json, get, made, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 @pytest.fixture

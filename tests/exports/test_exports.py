@@ -14,7 +14,7 @@ from stocky.errors import Unavailable
 from stocky.exports import service
 from tests.inventory import made, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def exported(client: AsyncClient, name: str, **query: object) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ from tests.conftest import ORIGIN, TestDatabases, settings
 from tests.imports.importing import counts, imported, stock_of, table
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 PROGRAMS = [program.value for program in Program]
 # What each program has no column for that its preset reads.
 LOST: dict[str, set[str]] = {

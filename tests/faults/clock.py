@@ -61,7 +61,7 @@ class Admin:
         self._client = httpx.AsyncClient(base_url=server.api, headers={"X-API-Key": key}, timeout=20)
 
     async def scheduled(self) -> list[dict[str, Any]]:
-        """The scheduled backups that passed their trial restore, in the order of the list."""
+        """The scheduled backups that passed their test restore, in the order of the list."""
         listed: list[dict[str, Any]] = (await self._client.get("/system/backup/list")).json()
         return [each for each in listed if each["reason"] == "scheduled" and each["is_good"]]
 

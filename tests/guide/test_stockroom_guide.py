@@ -22,7 +22,7 @@ LINES = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.slow
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 @needs_shell
 def test_stockroom_guide_works(
     environ: dict[str, str],

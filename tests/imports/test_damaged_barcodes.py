@@ -11,7 +11,7 @@ from tests.imports.importing import counts, imported, table
 from tests.imports.test_questions import answer_to, asked
 from tests.inventory import get, new_item
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 # A text, and the barcode: None if it is not changed, "" if it is refused.
 TEXTS = {

@@ -12,7 +12,7 @@ from stocky.imports.dates import DateOrder, date_of, is_like_date
 from tests.imports.importing import counts, imported, stock_of
 from tests.imports.test_questions import answer_to, asked
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 YMD, DMY, MDY = DateOrder.YMD, DateOrder.DMY, DateOrder.MDY
 NEW_YEAR = date(2026, 12, 31)

@@ -15,7 +15,7 @@ from tests.catalogue.test_fields import fields_of, new_type, part
 from tests.imports.importing import counts, imported
 from tests.inventory import Json, get, made, new_item, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def exported(client: AsyncClient, query: str = "") -> list[dict[str, str]]:

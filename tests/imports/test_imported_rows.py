@@ -11,7 +11,7 @@ from stocky.imports.row_parser import CLEARED
 from tests.imports.importing import begin, counts, ended, imported, stock_of
 from tests.inventory import get, made, new_item, new_location, new_stock, total
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 REFUSALS = {

@@ -18,7 +18,7 @@ from tests.imports.importing import KITCHEN, begin, counts, ended, failed, impor
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
 from tests.people import PASSWORD
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def test_import_creates_items_and_stock(member: AsyncClient, config: Config) -> None:

@@ -20,7 +20,7 @@ from tests.imports.importing import before_chunk, begin, counts, ended, imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.serving import Server
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 ROWS = 120
 

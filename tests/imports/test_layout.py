@@ -8,7 +8,7 @@ from httpx import AsyncClient
 from tests.imports.importing import begin, counts, ended, imported, stock_of, table
 from tests.inventory import get, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 TABLE = "name;location;quantity\nTea;Shelf;1,5\nSalt;Shelf;2\n"
 

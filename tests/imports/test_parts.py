@@ -12,7 +12,7 @@ from tests.imports.test_presets import content_of
 from tests.imports.test_questions import asked, questions
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 TIMER = "Reference,Value,Footprint,Qty\nU1,NE555P,DIP-8,2\n"
 

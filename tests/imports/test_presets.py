@@ -13,7 +13,7 @@ from tests.imports.importing import counts, imported, stock_of, table
 from tests.imports.test_questions import answer_to, asked
 from tests.inventory import Json, get, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 FILES = Path(__file__).parent / "files"
 # A file of each preset: what it is, the options besides the preset, and the rows that are created, changed, skipped.

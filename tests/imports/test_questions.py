@@ -12,7 +12,7 @@ from stocky.imports.fields import guess
 from tests.imports.importing import counts, imported, stock_of
 from tests.inventory import Json, get, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def asked(client: AsyncClient, content: str | bytes, **options: str) -> Json:

@@ -18,7 +18,7 @@ from stocky.stock.consistency import find_faults
 from tests.imports.importing import counts, imported, stock_of, table
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 DELIVERY = "name,location,quantity\nRice,Shelf,5\nSalt,Cellar,3\nTea,Cellar,2\n"
 

@@ -11,7 +11,7 @@ from stocky.stock.consistency import find_faults
 from tests.imports.importing import before_chunk, imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 # The sum of the last row would be larger than Stocky can count.
 ROWS = "name,type,location,quantity,unit\nNut,Hardware,Pantry,1,piece\nFlour,,Pantry,1000000000,kg\n"

@@ -16,7 +16,7 @@ from tests.conftest import ORIGIN, TestDatabases, settings
 from tests.imports.importing import counts, imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 NAMES = ["Tea", '=HYPERLINK("x")', "'quoted", "-minus", "a, b; c|d", 'say "hi"', "two\nlines", "茶 ☕", "1,234", "'=x"]
 

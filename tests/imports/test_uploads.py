@@ -19,7 +19,7 @@ from stocky.jobs.kinds import KINDS
 from tests.imports.importing import KITCHEN, begin, ended, failed, imported
 from tests.inventory import get, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 WRONG = {

@@ -26,7 +26,7 @@ from tests.imports.importing import begin
 from tests.inventory import get, refused
 from tests.jobs.test_jobs import ended
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 KIND = "steps"
 

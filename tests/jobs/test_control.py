@@ -31,7 +31,7 @@ from tests.imports.importing import begin
 from tests.inventory import Json, get, made, new_item, refused
 from tests.jobs.test_jobs import ended
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 KIND = "steps"
 

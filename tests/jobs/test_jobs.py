@@ -24,7 +24,7 @@ from stocky.jobs.schemas import Job, JobStatus
 from stocky.progress import ProgressCallback
 from tests.inventory import get, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.architecture.schema import run_beside
 from tests.jobs.worker import KEYS, PRIORITIES, kind_of
 from tests.serving import ROOT, environment
 
-pytestmark = [pytest.mark.one_postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.one_server, pytest.mark.slow]
 
 JOBS, PROCESSES = 200, 2
 

@@ -32,7 +32,7 @@ from tests.architecture.schema import run_beside
 from tests.inventory import get
 from tests.jobs.test_jobs import ended
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 LEVELS = {"urgent": JobPriority.HIGH, "usual": JobPriority.NORMAL, "idle": JobPriority.LOW}
 KEYED = ["keyed.a", "keyed.b"]

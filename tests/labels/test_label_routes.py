@@ -66,7 +66,7 @@ async def test_sheets_are_drawn(member: AsyncClient) -> None:
         ({"commands": True, "format": "svg", "page": 2}, 404, "no sheet 2"),
     ],
 )
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_wrong_requests_are_refused(member: AsyncClient, query: Json, status: int, words: str) -> None:
     refused(await member.get("/labels", params=query), status, words)
 
@@ -116,7 +116,7 @@ async def test_kept_sheets_are_no_settings(admin: AsyncClient, member: AsyncClie
     ]
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 @pytest.mark.parametrize("text", ["0" * 16 + "1" + "0" * 4_400, "0" * 16 + "1" * 4_384, "1" * 30, "0" * 17 + "1"])
 @pytest.mark.parametrize("field", ["items", "locations"])
 async def test_number_with_too_many_digits_is_no_id(field: str, text: str, member: AsyncClient) -> None:

@@ -19,7 +19,7 @@ from tests.architecture.schema import run_beside
 from tests.inventory import Json, get, made
 from tests.webhooks.receiving import until_so
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 LOSSES = ["sign-out", "password change", "demotion", "deactivation"]
 PASSWORD = "difference engine"

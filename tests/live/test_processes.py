@@ -38,7 +38,7 @@ IMPATIENT = (
 )
 
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.merging.merges import merge, unmerge
 from tests.projects.plans import new_project
 from tests.shopping.lists import new_list, on
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 During = Callable[[Json, Json, Coroutine[Any, Any, Response]], Awaitable[Response]]
 

@@ -44,7 +44,7 @@ async def _samples(root: AsyncClient) -> dict[str, float]:
     return {name: float(value) for name, _, value in rows}
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_failed_job_is_counted(root: AsyncClient, admin: AsyncClient, database: Database) -> None:
     lease = clock.now() - timedelta(minutes=1)
     lost = NewJob(kind="documents.collect", max_attempts=1, owner="gone", lease_until=lease)

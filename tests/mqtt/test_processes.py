@@ -22,7 +22,7 @@ IMPATIENT = (
     " from stocky.cli import main; sys.exit(main())",
 )
 
-pytestmark = [pytest.mark.one_postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.one_server, pytest.mark.slow]
 
 
 def _state(server: Server) -> str:

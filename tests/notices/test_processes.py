@@ -29,7 +29,7 @@ IMPATIENT = (
     " from stocky.cli import main; sys.exit(main())",
 )
 
-pytestmark = [pytest.mark.one_postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.one_server, pytest.mark.slow]
 
 
 async def _client(stack: AsyncExitStack, server: Server, keys: dict[str, str]) -> AsyncClient:

@@ -13,7 +13,7 @@ from tests.backup.dumps import as_json, restore, take, text_of
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 from tests.notices.receiving import MailServer, new_channel, until_so
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 A_WHILE = 1.5
 

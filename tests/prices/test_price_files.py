@@ -17,7 +17,7 @@ from tests.imports.test_presets import content_of
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 from tests.prices.test_prices import last_price, prices, worth
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 HEADER = "name,seller,location,quantity,unit,unit_price\n"
 

@@ -14,7 +14,7 @@ from stocky.pages.views.prices import TypedPrice
 from stocky.prices import summary
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 TODAY = datetime.now(UTC).date()
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)

@@ -18,7 +18,7 @@ from tests.architecture import schema
 from tests.inventory import Json, get, made, new_box, new_item, new_location, new_stock, refused
 from tests.stock.stockroom import SOMEONE, leave, second_stockroom
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def plan(client: AsyncClient, **fields: Any) -> Json:

@@ -72,7 +72,7 @@ async def test_first_scan_of_a_label_creates_an_item(member: AsyncClient, scan: 
         ("piece", "(3103)001250(30)3", 3),
     ],
 )
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_weight_is_converted_into_the_unit_of_the_stock(
     member: AsyncClient, scan: Scan, set_state: Scan, unit: str, element: str, counted: float
 ) -> None:

@@ -106,7 +106,7 @@ async def test_opening_is_an_event_that_counts_once_and_is_undone(
 @pytest.mark.parametrize(("expiry", "opened_days", "expected"), [
     ("2026-02-02", 3, "2026-02-02"), ("2030-01-31", None, "2030-01-31"), (None, 3, "2026-02-04"), (None, None, None),
 ])  # fmt: skip
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_opened_stock_expires_no_later_than_before(
     member: AsyncClient, expiry: str | None, opened_days: int | None, expected: str | None
 ) -> None:
@@ -161,7 +161,7 @@ async def test_count_of_an_opened_piece_counts_it(member: AsyncClient, config: C
 
 
 @pytest.mark.parametrize("days", [0, -1, 36_501, 1.5, "many"])
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_days_are_whole_and_bounded(member: AsyncClient, milk: Json, days: Any) -> None:
     for field in ("shelf_life_days", "opened_days"):
         refused(await member.patch(f"/items/{milk['id']}", json={field: days}), 422, field)

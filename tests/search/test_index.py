@@ -176,7 +176,7 @@ async def test_restored_backup_is_searchable(app: Litestar, config: Config, admi
     assert "trigrams" in app.state.search_index.state or config.dialect == "postgres"
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_imported_rows_are_found(app: Litestar, config: Config, admin: AsyncClient) -> None:
     cumin = await new_item(admin, "Cumin")
     dump = await take(admin)

@@ -132,7 +132,7 @@ async def test_number_of_results_is_bounded(app: Litestar, member: AsyncClient) 
     refused(await member.get("/search", params={"q": "cable", "limit": 0}), 422)
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_invalid_search_is_rejected(member: AsyncClient) -> None:
     refused(await member.get("/search"), 422)
     refused(await member.get("/search", params={"q": ""}), 422)

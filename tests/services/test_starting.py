@@ -67,7 +67,7 @@ async def test_server_raises_the_reason_of_a_refused_start(
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_failed_service_stops_earlier_ones(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     services = Services(config)
 

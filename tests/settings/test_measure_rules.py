@@ -16,7 +16,7 @@ from stocky.settings.measure_rules import LOOK_SECONDS, MeasureRules
 from tests.architecture import schema
 from tests.inventory import Json, get, made, new_item, new_location, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 CHEESE = {
     "prefix": "28",

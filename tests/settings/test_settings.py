@@ -10,7 +10,7 @@ from stocky.config import Config
 from tests.architecture import schema
 from tests.inventory import get, made, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 AT_FIRST = {
     "backup_schedule_enabled": False,

@@ -226,7 +226,7 @@ async def test_a_purchase_is_undone_like_any_other_event(member: AsyncClient) ->
     assert await total(member, item) == 1
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_server
 async def test_only_members_buy(scanner: AsyncClient, reader: AsyncClient, member: AsyncClient) -> None:
     a_list, item = await new_list(member, is_public=True), await new_item(member)
     await put_on(member, a_list, item, 2)

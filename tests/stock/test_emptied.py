@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from stocky import clock
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 def later(monkeypatch: pytest.MonkeyPatch, days: int) -> None:

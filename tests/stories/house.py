@@ -106,7 +106,7 @@ class House:
         return listed | {"lists": self.member.get("/shopping-lists/")}
 
     def backed_up(self, kind: str) -> Json:
-        """A stored backup that passed its trial restore."""
+        """A stored backup that passed its test restore."""
         timestamp = self.admin.done(self.admin.post("/system/backup", {"kind": kind}))["timestamp"]
         self.admin.done(self.admin.post(f"/system/backup/{timestamp}/verify"))
         (backup,) = (each for each in self.admin.get("/system/backup/list") if each["timestamp"] == timestamp)

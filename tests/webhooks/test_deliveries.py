@@ -19,7 +19,7 @@ from tests.backup.dumps import finished
 from tests.inventory import Json, get, made, new_item, refused, total
 from tests.webhooks.receiving import A_WHILE, Receiver, answer, deliveries, hooked, post_events, until_so
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def test_ledger_is_delivered_in_order_and_signed(

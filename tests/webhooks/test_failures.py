@@ -15,7 +15,7 @@ from tests.architecture.schema import run_beside
 from tests.inventory import Json, get, made
 from tests.webhooks.receiving import A_WHILE, Receiver, deliveries, hooked, post_events, until_so
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def _first_failure(admin: AsyncClient, webhook: Json) -> Json:

@@ -26,7 +26,7 @@ IMPATIENT = (
     " from stocky.cli import main; sys.exit(main())",
 )
 
-pytestmark = [pytest.mark.one_postgres, pytest.mark.slow]
+pytestmark = [pytest.mark.one_server, pytest.mark.slow]
 
 
 async def _client(stack: AsyncExitStack, server: Server, key: str) -> AsyncClient:

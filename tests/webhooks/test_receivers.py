@@ -17,7 +17,7 @@ from stocky.webhooks import http_client
 from tests.inventory import Json, get, made, refused
 from tests.webhooks.receiving import A_WHILE, Receiver, answer, deliveries, hooked, post_events, until_so
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def test_unreachable_receiver_shows_the_reason_and_catches_up(

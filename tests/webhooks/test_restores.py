@@ -11,7 +11,7 @@ from tests.backup.dumps import as_json, packed, restore, take, text_of
 from tests.inventory import get, made, new_item, new_location, refused
 from tests.webhooks.receiving import A_WHILE, Receiver, answer, hooked, post_events
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def test_restore_sends_only_new_events(admin: AsyncClient, receiver: Receiver) -> None:

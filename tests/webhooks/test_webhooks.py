@@ -16,7 +16,7 @@ from tests.architecture.source import ROOT
 from tests.inventory import Json, get, made, refused
 from tests.webhooks.receiving import Receiver, hooked, post_events
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 GUIDE = (ROOT / "docs" / "webhooks.md").read_text("utf-8")
 OWN = "a secret of one's own, long enough".replace(" ", "_")

@@ -73,7 +73,7 @@ def _replace(
             else NOTHING_REAPPLIED
         )
         _copy_preserved(live, new)
-        # The name of this ledger: no increment continues a backup of the one before.
+        # A random id of this ledger, so that no increment continues a backup of the one before.
         new.execute(f"PRAGMA user_version = {1 + secrets.randbelow(2**31 - 1)}")
         new.execute("COMMIT")
         new.backup(live, progress=_give_up_when_busy)

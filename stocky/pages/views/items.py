@@ -99,7 +99,7 @@ async def show_items(
 ) -> Html:
     """The list, or the results of a search."""
     query, tag = q.strip(), (tag or tag_text).strip()
-    # It is a part of the position, which the first page has not.
+    # The position after which the page begins: the first page has none.
     cursor_day = cursor_day if after else None
     if type_id is None and type_id_text.strip():
         type_id = await part_repository.find_item_type(read, type_id_text)

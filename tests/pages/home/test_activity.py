@@ -17,7 +17,7 @@ from tests.conftest import started
 from tests.inventory import made, new_item, new_location, new_stock
 from tests.pages.conftest import Browser
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 Browse = Callable[[str], Awaitable[Browser]]
 
 

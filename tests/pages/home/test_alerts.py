@@ -16,7 +16,7 @@ from tests.conftest import started
 from tests.inventory import made
 from tests.pages.conftest import Browser
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def test_alerts(browse: Callable[[str], Awaitable[Browser]], admin: AsyncClient) -> None:

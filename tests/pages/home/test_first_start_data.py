@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from stocky.pages.views import first_start
 from tests.pages.conftest import Browser
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def test_demo_data(

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from tests.inventory import new_item, new_location, new_stock
 from tests.pages.conftest import Browser
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 
 async def test_first_steps(browse: Callable[[str], Awaitable[Browser]], admin: AsyncClient) -> None:

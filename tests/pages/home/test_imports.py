@@ -17,7 +17,7 @@ from tests.imports.test_presets import content_of
 from tests.inventory import get, made, new_item
 from tests.pages.conftest import Browser
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 Browse = Callable[[str], Awaitable[Browser]]
 
 TABLE = "Artikel;Menge;Wo\nÄpfel;1,5;Keller\nBirnen;viel;Keller\n"

@@ -12,7 +12,7 @@ from tests.inventory import get, made, new_location
 from tests.pages.conftest import Browser
 from tests.pages.markup import typed_fields
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 Browse = Callable[[str], Awaitable[Browser]]
 
 

@@ -14,7 +14,7 @@ from tests.merging.merges import merge
 from tests.pages.conftest import Browser
 from tests.shopping.lists import log_of, new_list, on, put_on
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 Browse = Callable[[str], Awaitable[Browser]]
 UNDO = re.compile(r'action="(/lists/1/(?:delete/)?undo)".*?(?:name="batch_id" value="(\w+)"|<button)', re.DOTALL)
 

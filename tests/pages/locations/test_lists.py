@@ -14,7 +14,7 @@ from tests.inventory import Json, get, made, new_item, new_location, new_stock, 
 from tests.pages.conftest import Browser
 from tests.pages.markup import typed_fields
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 Browse = Callable[[str], Awaitable[Browser]]
 
 

@@ -14,7 +14,7 @@ from stocky.stock import location_stock
 from tests.inventory import get, made, new_box, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 Browse = Callable[[str], Awaitable[Browser]]
 
 

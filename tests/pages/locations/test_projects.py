@@ -12,7 +12,7 @@ from httpx import AsyncClient, Response
 from tests.inventory import get, made, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 Browse = Callable[[str], Awaitable[Browser]]
 
 

@@ -11,7 +11,7 @@ from tests.inventory import get, made
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
 
-pytestmark = pytest.mark.one_postgres
+pytestmark = pytest.mark.one_server
 
 Browse = Callable[[str], Awaitable[Browser]]
 
