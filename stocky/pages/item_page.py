@@ -68,7 +68,8 @@ async def show(
     stock = [sku for sku in found[0].stock if sku.quantity or not sku.is_lent]
     listed = [sku for sku in stock if sku.quantity or shows_emptied or sku.updated_at >= since]
     # A transfer has two events, so that it takes two for a line.
-    lines = (await describe_events(read, (await list_events(read, item_id=item_id, limit=2 * LINES)).events))[:LINES]
+    events = (await list_events(read, item_id=item_id, limit=2 * LINES)).events
+    lines = (await describe_events(read, events, of_item=item_id))[:LINES]
     can_change = user.user.role in (Role.ADMIN, Role.MEMBER)
     merges = await list_merges(read, item_id, skip=0, limit=_MOST_MERGES)
     source = request.query_params.get("source")

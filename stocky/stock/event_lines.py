@@ -55,8 +55,11 @@ class Line(Struct, gc=False):
         return scanner if scanner and not scanner.startswith("user-") else self.names.username or ""
 
 
-async def describe_events(read: Connection, events: Sequence[StockEvent]) -> list[Line]:
-    """The lines of these events, in the order of their first events."""
+async def describe_events(read: Connection, events: Sequence[StockEvent], *, of_item: int | None = None) -> list[Line]:
+    """The lines of these events, in the order of their first events.
+
+    A merge is shown from the side of the item `of_item`, where that has one.
+    """
     if not events:
         return []
     named = await find_event_names(read, [event.id for event in events])
@@ -68,7 +71,8 @@ async def describe_events(read: Connection, events: Sequence[StockEvent]) -> lis
     for event in events:
         sides = [event] if event.transfer_id is None else transfers.pop(event.transfer_id, [])
         if sides:
-            lines.append(_line(sides, named))
+            own = [each for each in sides if each.item_id == of_item]
+            lines.append(_line(own or sides, named))
     return lines
 
 

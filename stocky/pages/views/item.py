@@ -50,7 +50,7 @@ async def show_history(
         request,
         "item-history.html",
         item=item,
-        lines=await describe_events(read, events.events),
+        lines=await describe_events(read, events.events, of_item=item.id),
         is_newest=cursor is None,
         older=events.next_cursor,
         can_change=user.user.role in (Role.ADMIN, Role.MEMBER),

@@ -346,6 +346,8 @@ async def test_merging_and_its_undo(editor: Browser, admin: AsyncClient) -> None
     paths = ("/activity", "/items/1/history", f"/items/{item['id']}/history")
     pages = [(await editor.show(path)).text for path in paths]
     assert moved
+    # Each of the two items has its side.
+    assert [re.findall(r'data-mode="move">([^<]+)<', page)[:1] for page in pages[1:]] == [["+3"], ["\u22123"]]
     assert not [each for each in moved for page in pages if f"/{each}/undo" in page]
     assert (await editor.submit(f"/items/{item['id']}/unmerge")).status_code == 303
     assert (await get(admin, f"/items/{item['id']}"))["is_active"]
