@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from stocky.backup.dump.format import ParentFile
-from stocky.backup.dump.ledger import Continued, count_in_sqlite, mark_in_sqlite
+from stocky.backup.dump.format import Dialect, ParentFile
+from stocky.backup.dump.ledger import Continued, LedgerMark, count_in_sqlite, mark_in_sqlite
 from stocky.backup.service import dump_to_file
 from stocky.config import load
 from stocky.db.migration_files import schema_version
@@ -100,22 +100,27 @@ def _increment_only(database: Database) -> list[str]:
     """The increment continues the ledger as it is, without a dump of that."""
     with closing(_open(database)) as connection:
         mark = mark_in_sqlite(connection, count_in_sqlite(connection))
+    _add_day(database)
+    seconds, size = asyncio.run(write_increment(database, "sqlite", mark))
+    return [_seconds(seconds), _size(size)]
+
+
+async def write_increment(database: Database, dialect: Dialect, mark: LedgerMark) -> tuple[float, int]:
+    """The seconds and bytes of an increment that continues the ledger at `mark`. Raises Unsound if it is none."""
     continued = Continued(
         base="",
         parent=ParentFile(filename="none", sha256="", size_bytes=0),
-        dialect="sqlite",
-        schema=schema_version("sqlite"),
+        dialect=dialect,
+        schema=schema_version(dialect),
         mark=mark,
     )
-    _add_day(database)
     file = database.directory / "increment.sql.gz"
     begun = time.monotonic()
-    making = dump_to_file(load(database.settings), file, _ignore_progress, is_marked=True, continued=continued)
-    made = asyncio.run(making)
+    made = await dump_to_file(load(database.settings), file, _ignore_progress, is_marked=True, continued=continued)
     seconds = time.monotonic() - begun
     if made.header.increment is None:
         raise Unsound("it is no increment")
-    return [_seconds(seconds), _size(made.bytes)]
+    return seconds, made.bytes
 
 
 def _back_up(database: Database) -> tuple[float, dict[str, Any]]:

@@ -18,25 +18,22 @@ from typing import Any
 
 import psycopg
 
-from stocky.backup.dump.format import LEDGER, ParentFile
-from stocky.backup.dump.ledger import Continued, LedgerMark, mark_in_postgres, settled_position
+from stocky.backup.dump.format import LEDGER
+from stocky.backup.dump.ledger import LedgerMark, mark_in_postgres, settled_position
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.postgres import lines_query
 from stocky.backup.dump.postgres_schema import read_schema
-from stocky.backup.service import dump_to_file
-from stocky.config import load
 from stocky.db.migration_files import schema_version
 from stocky.db.postgres_connect import session
 from tests.benchmarks import servers
 from tests.benchmarks.data import ITEMS, Database, postgres_database
+from tests.benchmarks.increments import DAY, MILLION, write_increment
 from tests.benchmarks.large import Client, p50
 from tests.benchmarks.load import Figures, Unsound
 from tests.benchmarks.on_postgres import a_server
 from tests.benchmarks.scanning import accounted, scans
 from tests.postgres import Server
 
-MILLION = 1_000_000
-DAY = 10_000
 PAGE = 100
 # A grown B-tree with random keys is about as full.
 FILL = 70
@@ -160,20 +157,8 @@ async def _measure_increment(database: Database) -> None:
     rounds = database.count_events() // ITEMS
     with psycopg.connect(database.url) as connection:
         connection.execute(_ADD_ROUNDS, (rounds + 1, rounds + DAY // ITEMS))
-    continued = Continued(
-        base="",
-        parent=ParentFile(filename="none", sha256="", size_bytes=0),
-        dialect="postgres",
-        schema=schema_version("postgres"),
-        mark=mark,
-    )
-    file = database.directory / "increment.sql.gz"
-    begun = time.monotonic()
-    made = await dump_to_file(load(database.settings), file, lambda *_: None, is_marked=True, continued=continued)
-    seconds = time.monotonic() - begun
-    if made.header.increment is None:
-        raise Unsound("it is no increment")
-    print(f"\nan increment of {DAY:,} events: {seconds:.1f} s, {made.bytes / 2**20:.1f} MiB")
+    seconds, size = await write_increment(database, "postgres", mark)
+    print(f"\nan increment of {DAY:,} events: {seconds:.1f} s, {size / 2**20:.1f} MiB")
 
 
 async def _mark(database: Database) -> LedgerMark:

